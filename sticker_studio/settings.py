@@ -1,0 +1,80 @@
+"""Endpoints, folders and secrets, from the environment (`.env.example` lists all); tuned values are in `params.yaml`.
+
+Every variable is `STICKER_<FIELD>` in upper case. Nothing is read at import: call `Settings.from_env()`.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from sticker_studio.errors import InputError
+
+PREFIX = "STICKER_"
+
+
+class Settings(BaseModel):
+    """Where this installation keeps and reaches things."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(default=Path("var"), description="State of this installation: store, runs, databases, logs.")
+    params: Path = Field(default=Path("params.yaml"), description="The file of tuned values.")
+    store: str = Field(default="", description="Object store URL (file:// or s3://); empty: <home>/store.")
+    dvc_remote: str = Field(default="", description="DVC remote URL or folder; empty: <home>/dvc-remote.")
+    mlflow_uri: str = Field(default="", description="MLflow tracking and registry address; empty: no registry, factory models serve.")
+    service_url: str = Field(default="http://127.0.0.1:3000", description="The sticker service, as the pipeline reaches it.")
+    base_weights: str = Field(default="", description="Local YOLO .pt to start students from; empty: official where reachable, else factory.")
+    teacher_weights: str = Field(default="", description="Local weights of the Detectron2 teacher; empty: the model zoo's where reachable.")
+    offline: bool = Field(default=False, description="Do not even probe the network; use the embedded defaults.")
+    approval: str = Field(default="", description="Promotion policy: auto or human; empty: params.yaml decides.")
+    golden: str = Field(default="", description="Folder of images/ and masks/ added to the golden set; empty: generated families only.")
+    registry_poll_s: float = Field(default=5.0, gt=0, description="Seconds between the service's looks at the champion aliases.")
+    fetch_allow: str = Field(
+        default="", description="host:port pairs, comma separated, that may be fetched though they are on a private network (the demo board)."
+    )
+    robots_override: str = Field(default="", description="Hosts, comma separated, whose robots.txt the operator takes responsibility for ignoring.")
+    service_port: int = Field(default=3000, description="Port of the sticker service.")
+    studio_port: int = Field(default=7860, description="Port of the Studio page.")
+    airflow_port: int = Field(default=8080, description="Port of the Airflow UI and API.")
+    mlflow_port: int = Field(default=5000, description="Port of MLflow.")
+    board_port: int = Field(default=8090, description="Port of the demo board.")
+    exporter_port: int = Field(default=18000, description="Port of the pipeline exporter.")
+    postgres_port: int = Field(default=5433, description="Port of the embedded PostgreSQL.")
+    airflow_url: str = Field(default="", description="Airflow's address for the exporter and the demo; empty: loopback at airflow_port.")
+    airflow_password: SecretStr = Field(default=SecretStr(""), description="Password of Airflow's admin; empty: read from <home>/secrets.")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment. Raises `InputError` naming each variable that is wrong or unknown."""
+        source = os.environ if environ is None else environ
+        values = {key.removeprefix(PREFIX).lower(): value for key, value in source.items() if key.startswith(PREFIX)}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = "; ".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+            raise InputError(f"settings: {problems}. .env.example lists every setting.") from error
+
+    @property
+    def store_url(self) -> str:
+        """URL of the object store."""
+        return self.store or (self.home.absolute() / "store").as_uri()
+
+    @property
+    def dvc_remote_url(self) -> str:
+        """URL or folder of the DVC remote."""
+        return self.dvc_remote or str(self.home.absolute() / "dvc-remote")
+
+    def runs(self, batch: str) -> Path:
+        """Folder of the models trained in `batch`, one subfolder for each registry name."""
+        return self.home / "runs" / batch
+
+    def dataset(self, batch: str) -> Path:
+        """Folder of the data set built in `batch`."""
+        return self.home / "datasets" / batch
+
+    @property
+    def dvc_workspace(self) -> Path:
+        """The no-scm DVC workspace; its `data/` folder is what a snapshot tracks."""
+        return self.home / "dvc"
