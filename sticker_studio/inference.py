@@ -64,7 +64,7 @@ class StyleClassifier:
     def probabilities(self, image: RGB) -> dict[Style, float]:
         """Calibrated probability of each style for an HxWx3 picture."""
         side = self.card.input_px
-        tensor = _normalise(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), self.card)
+        tensor = _normalise(np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8), self.card)
         logits = self._session.run(None, {self._session.get_inputs()[0].name: tensor})[0][0].astype(np.float64)
         scaled = logits / self.card.temperature
         exponents = np.exp(scaled - scaled.max())
@@ -144,9 +144,8 @@ def _outside_box_off(logits: _Float, left: float, top: float, right: float, bott
 def _to_picture(logits: _Float, box: Letterbox, side: int) -> Alpha:
     """Logits of the padded square to probabilities at the picture's size; upscaled as logits, for smooth edges."""
     stride = side / logits.shape[1]
-    size_wh = box.size_wh
-    scale = np.float32(1 / (box.scale * stride))
-    # destination pixel centre -> prototype pixel centre
-    matrix = np.array([[1 / scale, 0, box.pad_xy[0] / stride + 0.5 / scale - 0.5], [0, 1 / scale, box.pad_xy[1] / stride + 0.5 / scale - 0.5]], np.float32)
-    warped = cv2.warpAffine(np.clip(logits, -12, 12), matrix, size_wh, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+    ratio = box.scale / stride  # of a picture pixel to a prototype pixel; pixel centres are at +0.5
+    shift_x, shift_y = (pad / stride + 0.5 * ratio - 0.5 for pad in box.pad_xy)
+    matrix = np.array([[ratio, 0, shift_x], [0, ratio, shift_y]], np.float32)
+    warped = cv2.warpAffine(np.clip(logits, -12, 12), matrix, box.size_wh, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(1 / (1 + np.exp(-warped)), np.float32)

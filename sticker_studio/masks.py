@@ -54,7 +54,7 @@ def boundary_f(a: Mask, b: Mask, *, tolerance_ratio: float = 0.0075) -> float:
 def boundary(mask: Mask) -> Mask:
     """The mask's own pixels that touch its outside."""
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
-    return mask & ~inner.astype(bool)
+    return np.asarray(mask & ~inner.astype(bool))
 
 
 def largest_component(mask: Mask) -> Mask:

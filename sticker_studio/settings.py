@@ -31,9 +31,7 @@ class Settings(BaseModel):
     approval: str = Field(default="", description="Promotion policy: auto or human; empty: params.yaml decides.")
     golden: str = Field(default="", description="Folder of images/ and masks/ added to the golden set; empty: generated families only.")
     registry_poll_s: float = Field(default=5.0, gt=0, description="Seconds between the service's looks at the champion aliases.")
-    fetch_allow: str = Field(
-        default="", description="host:port pairs, comma separated, that may be fetched though they are on a private network (the demo board)."
-    )
+    fetch_allow: str = Field(default="", description="host:port pairs, comma separated, that may be fetched though their network is private.")
     robots_override: str = Field(default="", description="Hosts, comma separated, whose robots.txt the operator takes responsibility for ignoring.")
     service_port: int = Field(default=3000, description="Port of the sticker service.")
     studio_port: int = Field(default=7860, description="Port of the Studio page.")

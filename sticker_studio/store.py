@@ -21,7 +21,10 @@ class ObjectStore:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._local = Path(unquote(urlparse(url).path)) if url.startswith("file://") else None
-        self._fs, self._root = (None, "") if self._local else fsspec.core.url_to_fs(self.url)
+        self._fs: Any = None
+        self._root = ""
+        if self._local is None:
+            self._fs, self._root = fsspec.core.url_to_fs(self.url)
 
     def __repr__(self) -> str:
         return f"ObjectStore({self.url!r})"
