@@ -1,0 +1,44 @@
+"""A throw-away Airflow for the tests: SQLite, this repository's DAGs and plugins, no examples."""
+
+import atexit
+import functools
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def prepare() -> Path:
+    """Point Airflow at a temporary home before its first import and make its database; once a process."""
+    if "airflow" in sys.modules:
+        raise RuntimeError("airflow was imported before its temporary home was made: import it inside tests, after prepare()")
+    home = Path(tempfile.mkdtemp(prefix="sticker-airflow-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    settings = {"DAGS_FOLDER": PROJECT / "dags", "PLUGINS_FOLDER": PROJECT / "plugins", "LOAD_EXAMPLES": "False"}
+    os.environ.update({"AIRFLOW_HOME": str(home), **{f"AIRFLOW__CORE__{key}": str(value) for key, value in settings.items()}})
+    from airflow.utils.db import initdb
+
+    initdb()
+    return home
+
+
+def dags() -> Any:
+    """The bag of the repository's DAGs."""
+    prepare()
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag()
+
+
+def operators() -> ModuleType:
+    """The plugins' module of operators, as DAG files import it."""
+    prepare()
+    import sticker_verbs
+
+    return sticker_verbs
