@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Asset, Param
 from sticker_verbs import PolicyApprovalOperator, VerbOperator, log_failed_run
 
-BATCH = {"batch": "{{ params.batch or (triggering_asset_events.values() | first | last).extra.batch }}"}
+NEWEST = "(triggering_asset_events.values() | first | sort(attribute='timestamp') | last).extra.batch"
+BATCH = {"batch": "{{ params.batch or " + NEWEST + " }}"}
 APPROVER = "{{ ti.xcom_pull(task_ids='approval')['approver'] }}"
 
 with DAG(

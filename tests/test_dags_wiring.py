@@ -140,6 +140,19 @@ def test_a_verdict_to_keep_everything_asks_nobody_and_promotes_nothing(project: 
     assert [call[1] for call in project.calls()] == ["gate"]
 
 
+def test_a_promotion_takes_the_batch_of_the_newest_event_that_started_it() -> None:
+    dag = dags().dags["sticker_promotion"]
+    from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
+    from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
+
+    asset = {"name": "sticker_challengers", "uri": "sticker://challengers/", "extra": {}}
+    source = {"source_task_id": "register", "source_dag_id": "sticker_daily", "source_run_id": "r", "source_map_index": -1, "source_aliases": []}
+    stamps = {"20261121T000000": "2026-11-21T01:00:00Z", BATCH: "2026-11-20T01:00:00Z"}
+    events = [AssetEventDagRunReferenceResult(asset=asset, extra={"batch": b}, timestamp=t, **source) for b, t in stamps.items()]  # type: ignore[arg-type]
+    template = dag.get_template_env().from_string(dag.get_task("gate").arguments["batch"])
+    assert template.render(params={"batch": None}, triggering_asset_events=TriggeringAssetEventsAccessor.build(events)) == "20261121T000000"
+
+
 def announced() -> list[dict[str, str]]:
     """`extra` of every event of the challengers' asset, oldest first."""
     from airflow.models.asset import AssetEvent
