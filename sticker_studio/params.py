@@ -57,6 +57,7 @@ class LabelingParams(_Params):
     max_area_ratio: float = Field(ge=0, le=1)
     epsilon_ratio: float = Field(ge=0, description="polygon simplification, share of the arc")
     validation_share: float = Field(gt=0, lt=1)
+    flip: bool = Field(default=False, description="Detectron2 also looks at the mirror image and averages; twice the time")
     coco_classes: dict[SubjectClass, list[str]]
 
 
