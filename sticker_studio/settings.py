@@ -39,6 +39,8 @@ class Settings(BaseModel):
     mlflow_port: int = Field(default=5000, description="Port of MLflow.")
     board_port: int = Field(default=8090, description="Port of the demo board.")
     exporter_port: int = Field(default=18000, description="Port of the pipeline exporter.")
+    prometheus_port: int = Field(default=9090, description="Port of Prometheus (make monitor).")
+    alertmanager_port: int = Field(default=9093, description="Port of Alertmanager (make monitor).")
     postgres_port: int = Field(default=5433, description="Port of the embedded PostgreSQL.")
     airflow_url: str = Field(default="", description="Airflow's address for the exporter and the demo; empty: loopback at airflow_port.")
     airflow_password: SecretStr = Field(default=SecretStr(""), description="Password of Airflow's admin; empty: read from <home>/secrets.")
