@@ -67,9 +67,14 @@ class FetchRefused(StickerError):
 
 
 class FetchFailed(StickerError):
-    """An address that could not be fetched: time, status or size."""
+    """An address that could not be fetched: time, status or size. `reason` is the short, countable form of the message."""
 
     http_status = 502
+
+    def __init__(self, message: str, *, reason: str = "unreachable", status: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
 
 
 class NotEnoughData(StickerError):
