@@ -1,0 +1,178 @@
+"""A transparent layer that one subject is drawn on: filled, shaded, outlined shapes in subject units, then one exact mask."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sticker_studio.scenes import noise
+from sticker_studio.scenes.colour import Colour, darker, lighter
+from sticker_studio.scenes.geometry import Points
+
+SUPERSAMPLING = 2
+"""Layers are drawn this many times larger and reduced by area, which smooths every edge."""
+
+Shading = Literal["cel", "soft", "flat", "photo"]
+PATTERNS = ("stripes", "bars", "dots", "checks", "plaid", "patches")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pen:
+    """How shapes are drawn."""
+
+    line: float
+    """Outline width in subject units (a head is about 2 high); 0 draws none."""
+    line_tint: float
+    """0 = black lines, 1 = lines in the shape's own dark tone."""
+    shading: Shading
+    depth: float
+    """0..1, how dark the shadow side is."""
+    light: tuple[float, float]
+    """The way the light comes from, a unit vector, y down."""
+    shine: bool = False
+    """Whether a highlight is drawn opposite the shadow."""
+    texture: float = 0.0
+    """Strength of surface noise, for photo-like shading."""
+
+
+class Layer:
+    """A supersampled RGBA canvas with a placement; paint only inside shapes, so that alpha is the exact cover of the subject."""
+
+    def __init__(self, size_wh: tuple[int, int], placement: npt.NDArray[np.float64], pen: Pen, rng: np.random.Generator) -> None:
+        """`placement`: 2x3 matrix from subject units to px of the picture."""
+        self.size_wh = size_wh
+        self.pen = pen
+        self.rng = rng
+        self.pixels = np.zeros((size_wh[1] * SUPERSAMPLING, size_wh[0] * SUPERSAMPLING, 4), np.uint8)
+        self.placement = placement * SUPERSAMPLING
+        self.unit_px = float(np.sqrt(abs(np.linalg.det(self.placement[:, :2]))))
+
+    def shape(
+        self, outline: Points, colour: Colour, *, shade: float = 1.0, line: float = 1.0, pattern: str | None = None, second: Colour = (0, 0, 0),
+        fade: Colour | None = None,
+    ) -> None:  # fmt: skip
+        """Fill a closed shape; `shade` and `line` scale the pen's, `pattern` is printed in `second`, `fade` is its colour at the bottom."""
+        xy = self._place(outline)
+        region = self._region(xy)
+        if region is None:
+            return
+        x0, y0, x1, y1 = region
+        cover = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        cv2.fillPoly(cover, [xy - (x0, y0)], 1)
+        target = self.pixels[y0:y1, x0:x1]
+        inside = cover.view(bool)
+        if self.pen.shading == "photo":
+            self._photo(target, cover, colour, shade, pattern, second)
+        else:
+            target[inside] = (*colour, 255)
+            if fade is not None:
+                self._fade(target, inside, colour, fade)
+            if pattern is not None:
+                target[inside & self._pattern(pattern, cover.shape)] = (*second, 255)
+            if shade > 0 and self.pen.shading != "flat":
+                self._shade(target, cover, shade)
+        if line > 0 and self.pen.line > 0:
+            self._outline(xy, colour, line)
+
+    def stroke(self, path: Points, colour: Colour, width: float) -> None:
+        """An open line of `width` subject units."""
+        cv2.polylines(self.pixels, [self._place(path)], False, (*colour, 255), max(1, round(width * self.unit_px)), cv2.LINE_8)
+
+    def _place(self, outline: Points) -> npt.NDArray[np.int32]:
+        placed = outline @ self.placement[:, :2].T + self.placement[:, 2]
+        return np.clip(np.round(placed), -8000, 8000).astype(np.int32)
+
+    def _region(self, xy: npt.NDArray[np.int32]) -> tuple[int, int, int, int] | None:
+        height, width = self.pixels.shape[:2]
+        x0, y0 = np.maximum(xy.min(axis=0), 0)
+        x1, y1 = np.minimum(xy.max(axis=0) + 1, (width, height))
+        return None if x1 <= x0 or y1 <= y0 else (int(x0), int(y0), int(x1), int(y1))
+
+    def _line_colour(self, colour: Colour) -> Colour:
+        r, g, b = (round(c * self.pen.line_tint + ink * (1 - self.pen.line_tint)) for c, ink in zip(darker(colour, 0.38), (30, 24, 30), strict=True))
+        return r, g, b
+
+    def _outline(self, xy: npt.NDArray[np.int32], colour: Colour, line: float) -> None:
+        thickness = max(1, round(self.pen.line * line * self.unit_px))
+        cv2.polylines(self.pixels, [xy], True, (*self._line_colour(colour), 255), thickness, cv2.LINE_8)
+
+    def _shade(self, target: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8], shade: float) -> None:
+        """The shadow is the shape less the shape moved towards the light, as cel painters cut it."""
+        short = min(cover.shape)
+        reach = float(np.clip(0.2 * shade * short, 1, 0.45 * self.unit_px + 2))
+        shadow = cover.view(bool) & ~_moved(cover, self.pen.light, reach).view(bool)
+        factor = 1 - self.pen.depth * 0.5
+        if self.pen.shading == "soft":
+            weight = cv2.blur(shadow.astype(np.float32), (2 * int(reach) + 1,) * 2)[..., None] * (cover[..., None] * (1 - factor) * 1.3)
+            target[..., :3] = (target[..., :3] * (1 - weight)).astype(np.uint8)
+            return
+        tone = np.array([factor * 0.97, factor * 0.93, min(1.0, factor * 1.08)])
+        target[shadow, :3] = (target[shadow, :3] * tone).astype(np.uint8)
+        if self.pen.shine and short > 8:
+            away = (-self.pen.light[0], -self.pen.light[1])
+            rim = cover.view(bool) & ~_moved(cover, away, max(1, reach * 0.4)).view(bool)
+            target[rim, :3] = 255 - ((255 - target[rim, :3]) * 0.72).astype(np.uint8)
+
+    def _fade(self, target: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_], top: Colour, bottom: Colour) -> None:
+        share = np.linspace(0, 1, len(target))[:, None] ** 1.5
+        rows = (np.asarray(top) * (1 - share) + np.asarray(bottom) * share).astype(np.uint8)
+        target[..., :3] = np.where(inside[..., None], rows[:, None, :], target[..., :3])
+
+    def _pattern(self, kind: str, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+        period = max(4.0, self.rng.uniform(0.16, 0.5) * self.unit_px)
+        y, x = np.arange(shape[0])[:, None] / period, np.arange(shape[1])[None, :] / period
+        if kind == "stripes":
+            return np.broadcast_to((y + self.rng.choice([0.0, 0.3]) * x) % 1 < 0.5, shape)
+        if kind == "bars":
+            return np.broadcast_to(x % 1 < 0.4, shape)
+        if kind == "dots":
+            return np.asarray(((x + 0.5 * (np.floor(y) % 2)) % 1 - 0.5) ** 2 + (y % 1 - 0.5) ** 2 < 0.07)
+        if kind == "checks":
+            return np.asarray((np.floor(x) + np.floor(y)) % 2 == 0)
+        if kind == "plaid":
+            return np.asarray((x % 1 < 0.18) | (y % 1 < 0.18))
+        return np.asarray(noise.field(self.rng, (shape[1], shape[0]), exponent=1.8, zoom=max(1.0, shape[1] / 160)) > 0.58)
+
+    def _photo(
+        self, target: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8], colour: Colour, shade: float, pattern: str | None, second: Colour
+    ) -> None:
+        """Rounded shading (the slope of the blurred cover against the light) times surface noise."""
+        height, width = cover.shape
+        radius = max(1, int(min(height, width) * 0.32))
+        soft = cv2.blur(cover.astype(np.float32), (2 * radius + 1,) * 2, borderType=cv2.BORDER_CONSTANT)
+        dx, dy = self.pen.light
+        slope = _moved(soft, (dx, dy), -radius * 0.7) - _moved(soft, (dx, dy), radius * 0.7)
+        tone = 0.86 + self.pen.depth * shade * 0.6 * np.clip(slope, -1, 0.6)
+        surface = noise.field(self.rng, (width, height), exponent=1.1, zoom=float(self.rng.uniform(0.7, 2.0)))
+        tone *= 1 + self.pen.texture * 1.2 * (surface - 0.5)
+        base: npt.NDArray[Any] = np.empty((height, width, 3), np.float32)
+        base[:] = colour
+        if pattern is not None:
+            base[self._pattern(pattern, cover.shape)] = second
+        painted = np.clip(base * tone[..., None], 0, 255).astype(np.uint8)
+        inside = cover.view(bool)
+        target[inside, :3] = painted[inside]
+        target[inside, 3] = 255
+
+    def finish(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The layer at picture size: HxWx3 float32 premultiplied colour 0..255 and HxW float32 alpha 0..1."""
+        small = cv2.resize(self.pixels, self.size_wh, interpolation=cv2.INTER_AREA).astype(np.float32)
+        return small[..., :3], small[..., 3] / 255
+
+
+def _moved(field: npt.NDArray[Any], way: tuple[float, float], distance: float) -> npt.NDArray[Any]:
+    """`field` moved by `distance` px along `way`; what comes in is 0."""
+    dx, dy = round(way[0] * distance), round(way[1] * distance)
+    height, width = field.shape[:2]
+    moved = np.zeros_like(field)
+    if abs(dx) >= width or abs(dy) >= height:
+        return moved
+    moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+    return moved
+
+
+def shine(colour: Colour) -> Colour:
+    """A highlight tone."""
+    return lighter(colour, 0.55)
