@@ -77,6 +77,7 @@ class Secrets:
 
     postgres_password: str
     airflow_password: str
+    viewer_password: str
     airflow_jwt: str
     airflow_secret_key: str
     airflow_fernet_key: str
@@ -91,6 +92,7 @@ def new_secrets() -> Secrets:
     return Secrets(
         postgres_password=tokens.token_urlsafe(24),
         airflow_password=tokens.token_urlsafe(12),
+        viewer_password=tokens.token_urlsafe(12),
         airflow_jwt=tokens.token_hex(32),
         airflow_secret_key=tokens.token_hex(32),
         airflow_fernet_key=base64.urlsafe_b64encode(tokens.token_bytes(32)).decode(),

@@ -65,14 +65,19 @@ def prepare(layout: Layout, secrets: Secrets, *, user: str) -> tuple[Path, Path]
 
 
 def _copied(bin_folder: Path, outside: Path) -> Path:
-    outside.mkdir(mode=0o755, exist_ok=True)
-    target = outside / bin_folder.parent.name
-    if not target.exists():
-        partial = target.with_name(target.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(bin_folder.parent, partial, symlinks=True)
-        partial.rename(target)
-    return target / "bin"
+    """The same layout outside: the binaries look for their libraries beside the package's folder."""
+    install, package = bin_folder.parent, bin_folder.parent.parent
+    for folder in (outside, outside / package.name):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)  # whatever the umask
+    for source in (install, package.with_name(f"{package.name}.libs")):
+        target = outside / source.relative_to(package.parent)
+        if source.is_dir() and not target.exists():
+            partial = target.with_name(f"{target.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(source, partial, symlinks=True)
+            partial.rename(target)
+    return outside / bin_folder.relative_to(package.parent)
 
 
 def _initialise(bin_folder: Path, data: Path, secrets: Secrets, *, user: str) -> None:

@@ -59,7 +59,7 @@ def whole(settings: Settings, root: Path, inherited: Mapping[str, str]) -> Stack
     """Everything: `make up`. Makes the secrets and the database cluster at first use."""
     layout = layout_of(settings, root)
     secrets = secrets_of(layout)
-    users = json.dumps({"admin": secrets.airflow_password, "viewer": secrets.airflow_password[::-1]})
+    users = json.dumps({"admin": secrets.airflow_password, "viewer": secrets.viewer_password})
     atomic.write_text(layout.secrets / "airflow_users.json", users, mode=0o600)
     user = postgres.user_for(os.geteuid())
     binary, data = postgres.prepare(layout, secrets, user=user)

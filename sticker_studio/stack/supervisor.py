@@ -10,7 +10,7 @@ import time
 import xmlrpc.client
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psutil
 
@@ -30,23 +30,26 @@ class Supervisor:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
 
-    def rpc(self) -> Any:
-        """Its `supervisor.*` methods (XML-RPC over the control socket)."""
+    def rpc(self, method: str, *arguments: Any) -> Any:
+        """Call `supervisor.<method>` (XML-RPC over the control socket)."""
         from supervisor.xmlrpc import SupervisorTransport
 
         transport = SupervisorTransport(None, None, f"unix://{self.layout.socket}")
-        return cast(Any, xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)).supervisor
+        try:
+            return getattr(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport), f"supervisor.{method}")(*arguments)
+        finally:
+            transport.close()
 
     def running(self) -> bool:
         """Whether it answers."""
         try:
-            return bool(self.rpc().getState()["statecode"] == 1)
+            return bool(self.rpc("getState")["statecode"] == 1)
         except (OSError, xmlrpc.client.Error):
             return False
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What supervisord knows of each program (`statename`, `pid`, `start`, ...)."""
-        return {row["name"]: row for row in self.rpc().getAllProcessInfo()}
+        return {row["name"]: row for row in self.rpc("getAllProcessInfo")}
 
     def launch(self, programs: Iterable[Program], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         """Start supervisord as our child with no program started yet. It gets TERM when we die, whatever we die of.
@@ -80,7 +83,7 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start one program; one that runs already is fine."""
         try:
-            self.rpc().startProcess(name, False)
+            self.rpc("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise
@@ -89,18 +92,18 @@ class Supervisor:
         """Stop every program, the database last, then supervisord, then whatever still carries our marker."""
         with contextlib.suppress(OSError, xmlrpc.client.Error):
             self._stop_programs(timeout_s)
-            self.rpc().shutdown()
+            self.rpc("shutdown")
         pid = self._pid()
         if pid is not None:
             _end(pid, timeout_s=15)
         sweep(self.layout)
 
     def _stop_programs(self, timeout_s: float) -> None:
-        rpc, deadline = self.rpc(), time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s
         for group in ([name for name in self.states() if name != _LAST], [_LAST]):
             for name in group:
                 with contextlib.suppress(xmlrpc.client.Fault):
-                    rpc.stopProcess(name, False)
+                    self.rpc("stopProcess", name, False)
             while time.monotonic() < deadline and any(self.states().get(name, {}).get("pid") for name in group):
                 time.sleep(0.1)
 
