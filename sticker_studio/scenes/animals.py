@@ -67,7 +67,9 @@ def quadruped(layer: Layer, name: str, *, drawn: bool) -> None:
     if build.extra == "wool":
         for angle in np.linspace(0, 2 * np.pi, 12):
             layer.shape(ellipse(half * 0.95 * np.cos(angle), back + height / 2 + height * 0.45 * np.sin(angle), 0.5, 0.45), coat)
-    layer.shape(limb([(half * 0.55, back + height * 0.5), ((half * 0.75 + neck[0]) / 2, (back + neck[1]) / 2 + 0.15), neck], height * 0.72, build.head * 0.95), coat)
+    layer.shape(
+        limb([(half * 0.55, back + height * 0.5), ((half * 0.75 + neck[0]) / 2, (back + neck[1]) / 2 + 0.15), neck], height * 0.72, build.head * 0.95), coat
+    )
     layer.shape(body, coat, pattern=pattern, second=pale if build.extra != "stripes" else (40, 36, 40))
     layer.shape(ellipse(half * 0.68, back + height * 0.5, height * 0.26, height * 0.3), coat, line=0, shade=0)
     if build.extra == "mane":
@@ -119,7 +121,14 @@ def _side_head(layer: Layer, build: Build, at: tuple[float, float], coat: Colour
     _ear(layer, build.ears, (x - size * 0.35, y - size * 0.55), size, darker(coat, 0.85), far=True)
     tip = (x + size * 0.75 + build.snout, y + size * 0.35)
     if build.extra == "trunk":
-        layer.shape(limb([(x + size * 0.5, y), (x + size * 1.2, y + 0.9), (x + size * rng.uniform(0.9, 1.3), y + 2.2), (x + size * rng.uniform(1.2, 2.0), y + 2.5)], 0.7, 0.25), coat)
+        layer.shape(
+            limb(
+                [(x + size * 0.5, y), (x + size * 1.2, y + 0.9), (x + size * rng.uniform(0.9, 1.3), y + 2.2), (x + size * rng.uniform(1.2, 2.0), y + 2.5)],
+                0.7,
+                0.25,
+            ),
+            coat,
+        )
     elif build.snout > 0.1:
         layer.shape(tube([(x + size * 0.2, y + size * 0.15), tip], size * 1.3, size * 0.75), coat if rng.random() < 0.5 else pale)
         layer.shape(ellipse(tip[0] + 0.08, tip[1] - 0.05, 0.13, 0.11), (40, 32, 34), shade=0)
@@ -199,19 +208,53 @@ def front(layer: Layer, name: str, *, drawn: bool) -> None:
     pattern = "patches" if rng.random() < 0.2 else "stripes" if rng.random() < 0.08 else None
     if merged:
         top = head_y - rng.uniform(1.0, 1.3)
-        body = spline([(0, top), (wide * 0.75, top + 0.3), (wide * rng.uniform(0.9, 1.05), 1.7), (wide * rng.uniform(0.9, 1.15), 3.0), (wide * 0.6, 3.8), (0, 3.92), (-wide * 0.6, 3.8), (-wide, 3.0), (-wide * 0.95, 1.7), (-wide * 0.75, top + 0.3)])
+        body = spline(
+            [
+                (0, top),
+                (wide * 0.75, top + 0.3),
+                (wide * rng.uniform(0.9, 1.05), 1.7),
+                (wide * rng.uniform(0.9, 1.15), 3.0),
+                (wide * 0.6, 3.8),
+                (0, 3.92),
+                (-wide * 0.6, 3.8),
+                (-wide, 3.0),
+                (-wide * 0.95, 1.7),
+                (-wide * 0.75, top + 0.3),
+            ]
+        )
         if plan.legs == "none":
             hem = [(wide * (1 - k / 4), 3.9 - 0.4 * (k % 2)) for k in range(9)]
             body = np.vstack([spline([(-wide, 3.0), (-wide * 0.95, 1.4), (0, top), (wide * 0.95, 1.4), (wide, 3.0)], closed=False), np.asarray(hem)])
         layer.shape(body, coat, pattern=pattern, second=pale)
     else:
-        layer.shape(spline([(0, 1.5), (wide * 0.7, 2.0), (wide, 3.1), (wide * 0.7, 3.85), (0, 3.95), (-wide * 0.7, 3.85), (-wide, 3.1), (-wide * 0.7, 2.0)]), coat, pattern=pattern, second=pale)
+        layer.shape(
+            spline([(0, 1.5), (wide * 0.7, 2.0), (wide, 3.1), (wide * 0.7, 3.85), (0, 3.95), (-wide * 0.7, 3.85), (-wide, 3.1), (-wide * 0.7, 2.0)]),
+            coat,
+            pattern=pattern,
+            second=pale,
+        )
     if plan.belly and rng.random() < 0.75:
         layer.shape(ellipse(0, 3.05, wide * 0.62, 0.75), pale, line=0.4 * (rng.random() < 0.4), shade=0.3)
     _front_arms(layer, wide, coat, merged=merged)
     if not merged:
         cheek = rng.uniform(0.95, 1.2)
-        layer.shape(spline([(0, head_y - head * 0.95), (head * 0.75, head_y - head * 0.6), (head * cheek, head_y + 0.2), (head * 0.6, head_y + head * 0.75), (0, head_y + head * 0.88), (-head * 0.6, head_y + head * 0.75), (-head * cheek, head_y + 0.2), (-head * 0.75, head_y - head * 0.6)]), coat, pattern="patches" if rng.random() < 0.12 else None, second=pale)
+        layer.shape(
+            spline(
+                [
+                    (0, head_y - head * 0.95),
+                    (head * 0.75, head_y - head * 0.6),
+                    (head * cheek, head_y + 0.2),
+                    (head * 0.6, head_y + head * 0.75),
+                    (0, head_y + head * 0.88),
+                    (-head * 0.6, head_y + head * 0.75),
+                    (-head * cheek, head_y + 0.2),
+                    (-head * 0.75, head_y - head * 0.6),
+                ]
+            ),
+            coat,
+            pattern="patches" if rng.random() < 0.12 else None,
+            second=pale,
+        )
     _front_face(layer, plan, head, head_y, coat, pale, drawn=drawn)
     if drawn and rng.random() < 0.4:
         _wear(layer, head, head_y - head * (0.95 if not merged else 0.8), wide)
@@ -225,17 +268,29 @@ def _front_ears(layer: Layer, kind: str, head: float, y: float, coat: Colour) ->
         x, top = side * head * 0.62, y - head * 0.62
         if kind == "pointed":
             layer.shape(points((side * head * 0.15, top - 0.15), (side * head * 0.95, top - head * 0.85), (side * head * 0.98, top + 0.35)), coat)
-            layer.shape(points((side * head * 0.38, top - 0.15), (side * head * 0.85, top - head * 0.58), (side * head * 0.86, top + 0.1)), inner, shade=0, line=0)
+            layer.shape(
+                points((side * head * 0.38, top - 0.15), (side * head * 0.85, top - head * 0.58), (side * head * 0.86, top + 0.1)), inner, shade=0, line=0
+            )
         elif kind in ("round", "disc"):
             size = head * (0.34 if kind == "round" else 0.62)
             layer.shape(ellipse(x * (1.0 if kind == "round" else 1.35), top - 0.08, size, size), coat)
             layer.shape(ellipse(x * (1.0 if kind == "round" else 1.35), top - 0.05, size * 0.58, size * 0.58), inner, shade=0, line=0)
         elif kind == "long":
             lean = rng.uniform(-0.25, 0.5)
-            layer.shape(limb([(side * head * 0.4, top + 0.3), (side * head * 0.5, top - length * 0.5), (side * (head * 0.5 + lean), top - length)], 0.5, 0.36), coat)
-            layer.shape(limb([(side * head * 0.42, top), (side * head * 0.5, top - length * 0.5), (side * (head * 0.5 + lean * 0.9), top - length * 0.92)], 0.24, 0.16), inner, shade=0, line=0)
+            layer.shape(
+                limb([(side * head * 0.4, top + 0.3), (side * head * 0.5, top - length * 0.5), (side * (head * 0.5 + lean), top - length)], 0.5, 0.36), coat
+            )
+            layer.shape(
+                limb([(side * head * 0.42, top), (side * head * 0.5, top - length * 0.5), (side * (head * 0.5 + lean * 0.9), top - length * 0.92)], 0.24, 0.16),
+                inner,
+                shade=0,
+                line=0,
+            )
         elif kind == "floppy":
-            layer.shape(spline([(side * head * 0.6, top), (side * head * 1.2, top + 0.3), (side * head * 1.35, y + head * 0.7), (side * head * 0.95, y + head * 0.6)]), darker(coat, 0.75))
+            layer.shape(
+                spline([(side * head * 0.6, top), (side * head * 1.2, top + 0.3), (side * head * 1.35, y + head * 0.7), (side * head * 0.95, y + head * 0.6)]),
+                darker(coat, 0.75),
+            )
         elif kind == "sides":
             layer.shape(ellipse(side * head * 1.08, y, 0.38, 0.42), coat)
             layer.shape(ellipse(side * head * 1.08, y, 0.22, 0.26), inner, shade=0, line=0)
@@ -263,7 +318,11 @@ def _front_arms(layer: Layer, wide: float, coat: Colour, *, merged: bool) -> Non
     up = rng.random() < 0.3
     for side in (-1, 1):
         start = (side * wide * (0.92 if merged else 0.6), 2.3)
-        end = (side * (wide + rng.uniform(0.3, 0.9)), rng.uniform(1.0, 1.8)) if up and side == 1 else (side * wide * rng.uniform(0.55, 1.25), rng.uniform(2.9, 3.5))
+        end = (
+            (side * (wide + rng.uniform(0.3, 0.9)), rng.uniform(1.0, 1.8))
+            if up and side == 1
+            else (side * wide * rng.uniform(0.55, 1.25), rng.uniform(2.9, 3.5))
+        )
         layer.shape(limb([start, ((start[0] + end[0]) / 2 + side * 0.15, (start[1] + end[1]) / 2), end], 0.42, 0.38), coat)
 
 
@@ -281,7 +340,9 @@ def _front_face(layer: Layer, plan: Front, head: float, y: float, coat: Colour, 
             layer.shape(ellipse(at, eye_y, size, size * rng.uniform(1.0, 1.1)), (252, 252, 250), shade=0, line=0.8)
         inner = size * (0.5 if outer else 0.72)
         layer.shape(ellipse(at + look[0] * size, eye_y + look[1] * size, inner, inner * 1.15), iris, shade=0, line=0)
-        layer.shape(ellipse(at + look[0] * size - inner * 0.3, eye_y + look[1] * size - inner * 0.4, inner * 0.32, inner * 0.32), (255, 255, 255), shade=0, line=0)
+        layer.shape(
+            ellipse(at + look[0] * size - inner * 0.3, eye_y + look[1] * size - inner * 0.4, inner * 0.32, inner * 0.32), (255, 255, 255), shade=0, line=0
+        )
     low = y + head * 0.38
     if plan.muzzle == "snout":
         layer.shape(ellipse(0, low, head * 0.42, head * 0.32), pale, line=0.6, shade=0.4)
@@ -313,7 +374,12 @@ def _wear(layer: Layer, head: float, top: float, wide: float) -> None:
         layer.shape(spline([(-head * 0.5, top + 0.2), (-head * 0.55, top - tall), (head * 0.55, top - tall), (head * 0.5, top + 0.2)]), cloth)
         layer.shape(ellipse(0, top + 0.2, head * 0.95, 0.2), cloth)
     elif kind == 1:
-        layer.shape(points((-head * 0.45, top + 0.25), (rng.uniform(-0.3, 0.3), top - 1.4), (head * 0.45, top + 0.25)), cloth, pattern=str(rng.choice(["stripes", "dots"])), second=second)
+        layer.shape(
+            points((-head * 0.45, top + 0.25), (rng.uniform(-0.3, 0.3), top - 1.4), (head * 0.45, top + 0.25)),
+            cloth,
+            pattern=str(rng.choice(["stripes", "dots"])),
+            second=second,
+        )
         layer.shape(ellipse(0, top - 1.3, 0.18, 0.18), second)
     elif kind == 2:
         layer.shape(spline([(-head * 0.8, top + 0.4), (-head * 0.5, top - 0.3), (head * 0.5, top - 0.3), (head * 0.8, top + 0.4)]), cloth)
@@ -367,7 +433,12 @@ def fish(layer: Layer, name: str, *, drawn: bool) -> None:
     layer.shape(points((-1.4, 2.4), (-2.5, 2.4 - rng.uniform(0.6, 1.1)), (-2.1, 2.4), (-2.5, 2.4 + rng.uniform(0.6, 1.1))), fin)
     layer.shape(spline([(-0.8, 2.4 - height * 0.6), (-0.3, 2.3 - height * 1.7), (0.7, 2.4 - height * 0.7)]), fin)
     pattern = str(rng.choice(["bars", "stripes", "patches", "dots"])) if rng.random() < 0.6 else None
-    layer.shape(spline([(-1.6, 2.4), (-0.6, 2.4 - height * 0.8), (0.8, 2.4 - height), (2.0, 2.35), (0.8, 2.4 + height), (-0.6, 2.4 + height * 0.8)]), coat, pattern=pattern, second=lighter(fin, 0.3))
+    layer.shape(
+        spline([(-1.6, 2.4), (-0.6, 2.4 - height * 0.8), (0.8, 2.4 - height), (2.0, 2.35), (0.8, 2.4 + height), (-0.6, 2.4 + height * 0.8)]),
+        coat,
+        pattern=pattern,
+        second=lighter(fin, 0.3),
+    )
     layer.shape(spline([(0.3, 2.5), (-0.4, 3.2), (-0.2, 2.5)]), fin)
     size = 0.26 if drawn else 0.14
     layer.shape(ellipse(1.25, 2.2, size, size), (250, 250, 250), shade=0)
@@ -383,7 +454,12 @@ def crawler(layer: Layer, name: str, *, drawn: bool) -> None:
             layer.shape(limb([(x, 3.1), (x + 0.1, 3.9)], 0.6, 0.5), coat)
         layer.shape(limb([(1.2, 3.0), (2.0, 2.5)], 0.6, 0.6), coat)
         layer.shape(ellipse(2.15, 2.35, 0.55, 0.5), coat)
-        layer.shape(spline([(-1.8, 3.4), (-1.4, 2.2), (0, 1.5), (1.4, 2.2), (1.8, 3.4), (0, 3.6)]), second, pattern="checks" if rng.random() < 0.5 else None, second=darker(second, 0.7))
+        layer.shape(
+            spline([(-1.8, 3.4), (-1.4, 2.2), (0, 1.5), (1.4, 2.2), (1.8, 3.4), (0, 3.6)]),
+            second,
+            pattern="checks" if rng.random() < 0.5 else None,
+            second=darker(second, 0.7),
+        )
         head = (2.3, 2.3)
     elif name == "snail":
         layer.shape(limb([(-1.9, 3.8), (0, 3.8), (1.5, 3.6), (1.9, 2.4)], 0.4, 0.6), coat)

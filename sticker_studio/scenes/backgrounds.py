@@ -65,7 +65,16 @@ def _sky(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
             tone = lighter(top, rng.uniform(0.75, 1.0))
             for dark, lift in ((0.9, 0.12), (1.0, 0.0)):
                 for _ in range(6):
-                    _fill(image, ellipse(x + rng.uniform(-1.3, 1.3) * size, y + rng.uniform(-0.2, 0.15) * size + lift * size, size * rng.uniform(0.3, 0.7), size * rng.uniform(0.2, 0.4)), darker(tone, dark))
+                    _fill(
+                        image,
+                        ellipse(
+                            x + rng.uniform(-1.3, 1.3) * size,
+                            y + rng.uniform(-0.2, 0.15) * size + lift * size,
+                            size * rng.uniform(0.3, 0.7),
+                            size * rng.uniform(0.2, 0.4),
+                        ),
+                        darker(tone, dark),
+                    )
     return image
 
 
@@ -78,12 +87,22 @@ def _green(rng: np.random.Generator) -> Colour:
 def _tree(rng: np.random.Generator, image: RGB, x: float, foot: float, height: float, leaf: Colour) -> None:
     """A tree of dabs, darker below, lit above."""
     trunk = tones.jitter(rng, (92, 66, 48), 25)
-    _fill(image, np.array([(x - height * 0.04, foot), (x + height * 0.04, foot), (x + height * 0.025, foot - height * 0.6), (x - height * 0.025, foot - height * 0.6)]), trunk)
+    _fill(
+        image,
+        np.array([(x - height * 0.04, foot), (x + height * 0.04, foot), (x + height * 0.025, foot - height * 0.6), (x - height * 0.025, foot - height * 0.6)]),
+        trunk,
+    )
     for tone, lift, count in ((0.6, 0.0, 5), (0.82, 0.06, 6), (1.05, 0.14, 6)):
         shade = darker(leaf, tone) if tone < 1 else lighter(leaf, 0.15)
         for _ in range(count):
             size = height * rng.uniform(0.08, 0.2)
-            _fill(image, blob(rng, x + rng.normal(0, 0.16) * height, foot - height * (0.62 + lift) + rng.normal(0, 0.11) * height, size, size * 0.8, wobble=0.3, corners=7), tones.jitter(rng, shade, 12))
+            _fill(
+                image,
+                blob(
+                    rng, x + rng.normal(0, 0.16) * height, foot - height * (0.62 + lift) + rng.normal(0, 0.11) * height, size, size * 0.8, wobble=0.3, corners=7
+                ),
+                tones.jitter(rng, shade, 12),
+            )
 
 
 def _palm(rng: np.random.Generator, image: RGB, x: float, foot: float, height: float, leaf: Colour) -> None:
@@ -91,7 +110,11 @@ def _palm(rng: np.random.Generator, image: RGB, x: float, foot: float, height: f
     _line(image, spline([(x, foot), (x + height * 0.05, foot - height * 0.5), (x, top)], closed=False), (120, 100, 84), height * 0.07)
     for angle in np.linspace(0, 2 * np.pi, 11):
         tip = (x + np.cos(angle) * height * 0.36, top + np.sin(angle) * height * 0.22 + height * 0.1)
-        _fill(image, spline([(x, top), ((x + tip[0]) / 2, (top + tip[1]) / 2 - height * 0.1), tip, ((x + tip[0]) / 2, (top + tip[1]) / 2)], steps=4), tones.jitter(rng, leaf, 25))
+        _fill(
+            image,
+            spline([(x, top), ((x + tip[0]) / 2, (top + tip[1]) / 2 - height * 0.1), tip, ((x + tip[0]) / 2, (top + tip[1]) / 2)], steps=4),
+            tones.jitter(rng, leaf, 25),
+        )
 
 
 # -- simple -----------------------------------------------------------------------------------------------------------
@@ -182,7 +205,11 @@ def meadow(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
             cv2.circle(image, (int(x), int(y)), int(size * 0.5) + 1, tones.pastel(rng), -1, cv2.LINE_AA)
     if rng.random() < 0.35:
         x = rng.uniform(0, w)
-        _fill(image, np.array([(x, horizon), (x + 8, horizon), (rng.uniform(0, w) + 0.3 * w, h), (rng.uniform(-0.3, 0.4) * w, h)]), tones.jitter(rng, (200, 176, 136), 20))
+        _fill(
+            image,
+            np.array([(x, horizon), (x + 8, horizon), (rng.uniform(0, w) + 0.3 * w, h), (rng.uniform(-0.3, 0.4) * w, h)]),
+            tones.jitter(rng, (200, 176, 136), 20),
+        )
     return image
 
 
@@ -195,7 +222,11 @@ def forest(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
         near = k / 12
         x, wide = rng.uniform(0, w), (0.01 + 0.05 * near * rng.uniform(0.5, 1.5)) * w
         bark = tones.mix((70, 52, 40), lighter(leaf, 0.5), 0.6 * (1 - near))
-        _fill(image, np.array([(x - wide, h * (0.7 + 0.3 * near)), (x + wide, h * (0.7 + 0.3 * near)), (x + wide * 0.6, 0), (x - wide * 0.6, 0)]), tones.jitter(rng, bark, 12))
+        _fill(
+            image,
+            np.array([(x - wide, h * (0.7 + 0.3 * near)), (x + wide, h * (0.7 + 0.3 * near)), (x + wide * 0.6, 0), (x - wide * 0.6, 0)]),
+            tones.jitter(rng, bark, 12),
+        )
     for _ in range(int(rng.integers(20, 60))):
         size = rng.uniform(0.02, 0.1) * w
         y = h * rng.choice([rng.uniform(0, 0.45), rng.uniform(0.8, 1.0)])
@@ -385,7 +416,9 @@ def field_photo(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
         line = horizon - band * noise.field(rng, (w, 4), exponent=1.2)[0]
         below = np.arange(h)[:, None] > line[None, :]
         image[below] = _textured(rng, _canvas(size_wh, darker(_green(rng), 0.6)), 1.2, exponent=0.9)[below]
-    image[horizon:] = _textured(rng, _canvas((w, h - horizon), lighter(ground, 0.2), ground), rng.uniform(0.5, 1.3), exponent=0.8, stretch=rng.choice([1.0, 2.0, 4.0]))
+    image[horizon:] = _textured(
+        rng, _canvas((w, h - horizon), lighter(ground, 0.2), ground), rng.uniform(0.5, 1.3), exponent=0.8, stretch=rng.choice([1.0, 2.0, 4.0])
+    )
     return image
 
 
@@ -498,7 +531,11 @@ def cafe(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
         _fill(image, np.array([(x - 0.04 * w, y + 0.06 * h), (x + 0.04 * w, y + 0.06 * h), (x + 0.01 * w, y), (x - 0.01 * w, y)]), tones.vivid(rng))
     for k in range(int(rng.integers(5, 14))):
         x = w * (k + rng.uniform(0, 0.6)) / 12
-        _fill(image, spline([(x, 0.4 * h), (x + 0.015 * w, 0.44 * h), (x + 0.015 * w, 0.56 * h), (x - 0.015 * w, 0.56 * h), (x - 0.015 * w, 0.44 * h)], steps=3), tones.anything(rng))
+        _fill(
+            image,
+            spline([(x, 0.4 * h), (x + 0.015 * w, 0.44 * h), (x + 0.015 * w, 0.56 * h), (x - 0.015 * w, 0.56 * h), (x - 0.015 * w, 0.44 * h)], steps=3),
+            tones.anything(rng),
+        )
     counter = tones.jitter(rng, (124, 82, 56), 30)
     _rect(image, 0, 0.56 * h, w, 0.6 * h, lighter(counter, 0.3))
     _rect(image, 0, 0.6 * h, w, 0.85 * h, counter)

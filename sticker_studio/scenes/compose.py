@@ -195,7 +195,10 @@ def _occluder(rng: np.random.Generator, size_wh: tuple[int, int], *, real: bool)
         side = rng.choice([0.0, 1.0])
         for _ in range(int(rng.integers(5, 16))):
             base = (side * w, rng.uniform(0.2, 1.1) * h)
-            layer.shape(tuft(base, (abs(side - rng.uniform(0.05, 0.3)) * w, base[1] - rng.uniform(-0.1, 0.3) * h), 0.05 * w, rng.uniform(-0.2, 0.2)), tones.jitter(rng, tone, 15))
+            layer.shape(
+                tuft(base, (abs(side - rng.uniform(0.05, 0.3)) * w, base[1] - rng.uniform(-0.1, 0.3) * h), 0.05 * w, rng.uniform(-0.2, 0.2)),
+                tones.jitter(rng, tone, 15),
+            )
     elif kind == 1:
         x, wide = rng.uniform(0.05, 0.95) * w, rng.uniform(0.01, 0.05) * w
         layer.shape(box(x - wide, -5, x + wide, h + 5), tone)

@@ -38,16 +38,36 @@ _FACTORY_LOOK: Final = Look(
     hats=("band", "bow", "cap", "witch", "ears", "headphones", "flower"),
 )
 _BOARD_LOOK: Final = replace(
-    _FACTORY_LOOK, back_hair=("braids", "buns", "wavy"), fringes=("curls", "curtain"), tops=("sailor", "kimono", "puff"), bottoms=("gown", "skirt"), hats=("beret", "straw", "bow"), arms=ARMS
+    _FACTORY_LOOK,
+    back_hair=("braids", "buns", "wavy"),
+    fringes=("curls", "curtain"),
+    tops=("sailor", "kimono", "puff"),
+    bottoms=("gown", "skirt"),
+    hats=("beret", "straw", "bow"),
+    arms=ARMS,
 )
 _GOLDEN_LOOK: Final = replace(
-    _FACTORY_LOOK, back_hair=("drills", "puffy", "hime"), fringes=("hime", "swept"), tops=("armour", "shirt", "coat"), bottoms=("wrap", "dress"), hats=("crown", "hood", "ears"), arms=ARMS
+    _FACTORY_LOOK,
+    back_hair=("drills", "puffy", "hime"),
+    fringes=("hime", "swept"),
+    tops=("armour", "shirt", "coat"),
+    bottoms=("wrap", "dress"),
+    hats=("crown", "hood", "ears"),
+    arms=ARMS,
 )
 _AUDIT_LOOK: Final = replace(
-    _FACTORY_LOOK, back_hair=("sidetail", "wavy", "short"), fringes=("slick", "curls"), tops=("sailor", "tank", "armour"), bottoms=("shorts", "wrap"), hats=("horns", "beret", "flower"), arms=ARMS
+    _FACTORY_LOOK,
+    back_hair=("sidetail", "wavy", "short"),
+    fringes=("slick", "curls"),
+    tops=("sailor", "tank", "armour"),
+    bottoms=("shorts", "wrap"),
+    hats=("horns", "beret", "flower"),
+    arms=ARMS,
 )
 _PAINTED: Final = ("gradient", "wallpaper", "painted", "meadow", "forest", "street", "room", "classroom", "bokeh")
-_REAL: Final = replace(_FACTORY_LOOK, real=True, heads=(6.4, 7.6), hats=("cap", "hood", "band"), hat_chance=0.2, tops=("shirt", "hoodie", "tunic", "coat", "tank", "blazer"))
+_REAL: Final = replace(
+    _FACTORY_LOOK, real=True, heads=(6.4, 7.6), hats=("cap", "hood", "band"), hat_chance=0.2, tops=("shirt", "hoodie", "tunic", "coat", "tank", "blazer")
+)
 _PHOTOS: Final = ("texture", "floor-and-wall", "field-photo", "foliage", "clutter", "buildings-photo", "room-photo")
 
 

@@ -88,7 +88,13 @@ def tuft(base: tuple[float, float], tip: tuple[float, float], width: float, bend
     across = np.array([-along[1], along[0]])
     across /= max(float(np.linalg.norm(across)), 1e-9)
     bow = across * bend * float(np.linalg.norm(along))
-    corners = [a - across * width / 2, a + along * 0.45 - across * width * 0.42 + bow, b, a + along * 0.45 + across * width * 0.42 + bow, a + across * width / 2]
+    corners = [
+        a - across * width / 2,
+        a + along * 0.45 - across * width * 0.42 + bow,
+        b,
+        a + along * 0.45 + across * width * 0.42 + bow,
+        a + across * width / 2,
+    ]
     first = spline(np.asarray(corners[:3]), closed=False, steps=5)
     return np.vstack([first, spline(np.asarray(corners[2:]), closed=False, steps=5)])
 

@@ -135,9 +135,7 @@ class Layer:
             return np.asarray((x % 1 < 0.18) | (y % 1 < 0.18))
         return np.asarray(noise.field(self.rng, (shape[1], shape[0]), exponent=1.8, zoom=max(1.0, shape[1] / 160)) > 0.58)
 
-    def _photo(
-        self, target: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8], colour: Colour, shade: float, pattern: str | None, second: Colour
-    ) -> None:
+    def _photo(self, target: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8], colour: Colour, shade: float, pattern: str | None, second: Colour) -> None:
         """Rounded shading (the slope of the blurred cover against the light) times surface noise."""
         height, width = cover.shape
         radius = max(1, int(min(height, width) * 0.32))

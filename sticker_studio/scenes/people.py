@@ -127,7 +127,18 @@ def _legs(layer: Layer, body: Body, kind: str) -> None:
         if socks is not None:
             start = (knee[0] + (foot_x - knee[0]) * (1 - socks[1]), knee[1] + (foot - knee[1]) * (1 - socks[1]))
             layer.shape(tube([start, (foot_x, foot)], width * 0.74, width * 0.6), socks[0])
-        layer.shape(spline([(foot_x - 0.24, foot + 0.1), (foot_x - 0.15, foot - 0.22), (foot_x + 0.15, foot - 0.22), (foot_x + side * 0.32, foot + 0.12), (foot_x, foot + 0.2)]), shoe)
+        layer.shape(
+            spline(
+                [
+                    (foot_x - 0.24, foot + 0.1),
+                    (foot_x - 0.15, foot - 0.22),
+                    (foot_x + 0.15, foot - 0.22),
+                    (foot_x + side * 0.32, foot + 0.12),
+                    (foot_x, foot + 0.2),
+                ]
+            ),
+            shoe,
+        )
 
 
 def _torso(layer: Layer, body: Body, top: str, bottom: str) -> None:
@@ -163,11 +174,15 @@ def _lower(layer: Layer, body: Body, kind: str, waist: float, waist_y: float) ->
     half, hip = body.hip
     length = body.bottom - hip
     if kind == "trousers":
-        layer.shape(spline([(-half, hip - 0.15), (half, hip - 0.15), (half * 1.05, hip + 0.3), (0.05, hip + 0.42), (-half * 1.05, hip + 0.3)]), body.low, line=0.7)
+        layer.shape(
+            spline([(-half, hip - 0.15), (half, hip - 0.15), (half * 1.05, hip + 0.3), (0.05, hip + 0.42), (-half * 1.05, hip + 0.3)]), body.low, line=0.7
+        )
         return
     if kind == "shorts":
         for side in (-1, 1):
-            layer.shape(points((0, hip - 0.2), (side * half * 1.05, hip - 0.2), (side * half * 1.3, hip + length * 0.3), (side * 0.12, hip + length * 0.33)), body.low)
+            layer.shape(
+                points((0, hip - 0.2), (side * half * 1.05, hip - 0.2), (side * half * 1.3, hip + length * 0.3), (side * 0.12, hip + length * 0.33)), body.low
+            )
         return
     reach = {"skirt": rng.uniform(0.22, 0.42), "dress": rng.uniform(0.35, 0.6), "gown": rng.uniform(0.75, 0.97), "wrap": rng.uniform(0.4, 0.8)}[kind]
     flare = half * {"skirt": rng.uniform(1.3, 2.0), "dress": rng.uniform(1.4, 2.1), "gown": rng.uniform(1.5, 2.6), "wrap": rng.uniform(1.0, 1.3)}[kind]
@@ -202,12 +217,27 @@ def _collar(layer: Layer, body: Body, kind: str) -> None:
         for side in (-1, 1):
             layer.shape(points((side * 0.3, y - 0.2), (side * 0.62, y + 0.2), (side * 0.02, y + 1.1)), darker(body.top, 0.85), shade=0.3)
     if kind == "sailor":
-        layer.shape(points((-wide * 0.85, y), (-0.3, y - 0.22), (0, y + 0.55), (0.3, y - 0.22), (wide * 0.85, y), (wide * 0.6, y + 0.5), (0, y + 0.75), (-wide * 0.6, y + 0.5)), body.trim, shade=0.4)
+        layer.shape(
+            points(
+                (-wide * 0.85, y),
+                (-0.3, y - 0.22),
+                (0, y + 0.55),
+                (0.3, y - 0.22),
+                (wide * 0.85, y),
+                (wide * 0.6, y + 0.5),
+                (0, y + 0.75),
+                (-wide * 0.6, y + 0.5),
+            ),
+            body.trim,
+            shade=0.4,
+        )
     if kind == "kimono":
         for side in (1, -1):
             layer.shape(points((side * 0.35, y - 0.25), (side * 0.55, y - 0.1), (-side * 0.25, y + 1.2), (-side * 0.45, y + 1.0)), body.trim, shade=0.4)
     if kind == "armour":
-        layer.shape(spline([(-wide * 0.8, y + 0.1), (0, y - 0.1), (wide * 0.8, y + 0.1), (wide * 0.6, y + 1.0), (0, y + 1.2), (-wide * 0.6, y + 1.0)]), (190, 196, 208))
+        layer.shape(
+            spline([(-wide * 0.8, y + 0.1), (0, y - 0.1), (wide * 0.8, y + 0.1), (wide * 0.6, y + 1.0), (0, y + 1.2), (-wide * 0.6, y + 1.0)]), (190, 196, 208)
+        )
     if kind in ("sailor", "blazer", "shirt", "puff", "coat") and rng.random() < 0.65:
         _tie(layer, body, y + 0.22)
 
@@ -285,7 +315,18 @@ def _head(layer: Layer, body: Body, look: Look, kind: dict[str, str]) -> None:
     chin, cheek = rng.uniform(0.88, 1.05), rng.uniform(0.56, 0.7)
     sharp = 0.14 if not look.real else 0.3
     x = body.yaw * 0.06
-    face = [(-0.82, -0.15), (-0.79, 0.22), (-cheek, 0.62), (x - sharp, chin - 0.04), (x + sharp, chin - 0.04), (cheek, 0.62), (0.79, 0.22), (0.82, -0.15), (0.5, -0.85), (-0.5, -0.85)]
+    face = [
+        (-0.82, -0.15),
+        (-0.79, 0.22),
+        (-cheek, 0.62),
+        (x - sharp, chin - 0.04),
+        (x + sharp, chin - 0.04),
+        (cheek, 0.62),
+        (0.79, 0.22),
+        (0.82, -0.15),
+        (0.5, -0.85),
+        (-0.5, -0.85),
+    ]
     for side in (-1, 1):
         layer.shape(ellipse(side * 0.82, 0.18, 0.13, 0.22), body.skin)
     layer.shape(spline(face), body.skin, shade=0.45)
@@ -379,7 +420,9 @@ def _cap() -> Points:
     return spline([(-0.95, 0.1), (-0.9, -0.55), (-0.45, -1.1), (0.45, -1.1), (0.9, -0.55), (0.95, 0.1), (0.6, 0.7), (-0.6, 0.7)])
 
 
-def _curtain(layer: Layer, colour: Colour, half: float, length: float, tips: int, *, wave: float = 0.0, ragged: float = 0.25, fade: Colour | None = None) -> None:
+def _curtain(
+    layer: Layer, colour: Colour, half: float, length: float, tips: int, *, wave: float = 0.0, ragged: float = 0.25, fade: Colour | None = None
+) -> None:
     """Hair hanging behind the head to y=`length` in `tips` points."""
     rng = layer.rng
     right = [(0.5, -1.08), (0.97, -0.5), (half * 0.98, 0.3 + wave * rng.uniform(-0.3, 0.3)), (half * (1 + wave * rng.uniform(-0.2, 0.4)), (0.3 + length) / 2)]
@@ -409,7 +452,16 @@ def _back_hair(layer: Layer, body: Body, kind: str) -> None:
     elif kind == "bob":
         _curtain(layer, hair, rng.uniform(1.02, 1.25), rng.uniform(0.9, 1.5), int(rng.integers(3, 8)), ragged=0.1)
     elif kind in ("long", "hime"):
-        _curtain(layer, hair, rng.uniform(1.05, 1.5), low, int(rng.integers(4, 9)), ragged=0.05 if kind == "hime" else 0.35, wave=0 if kind == "hime" else rng.uniform(0, 0.6), fade=fade)
+        _curtain(
+            layer,
+            hair,
+            rng.uniform(1.05, 1.5),
+            low,
+            int(rng.integers(4, 9)),
+            ragged=0.05 if kind == "hime" else 0.35,
+            wave=0 if kind == "hime" else rng.uniform(0, 0.6),
+            fade=fade,
+        )
     elif kind == "wavy":
         for k in range(7):
             x = (k - 3) * 0.36
@@ -450,7 +502,17 @@ def _tails(layer: Layer, body: Body, kind: str, low: float) -> None:
             turns = int(rng.integers(4, 8))
             for k in range(turns):
                 share = k / turns
-                layer.shape(ellipse(side * (1.15 + 0.1 * share), height + 0.4 + (low - height) * share * 0.8, 0.48 * (1 - 0.7 * share), 0.3 * (1 - 0.5 * share), turn=side * 0.4), hair, shade=1.2)
+                layer.shape(
+                    ellipse(
+                        side * (1.15 + 0.1 * share),
+                        height + 0.4 + (low - height) * share * 0.8,
+                        0.48 * (1 - 0.7 * share),
+                        0.3 * (1 - 0.5 * share),
+                        turn=side * 0.4,
+                    ),
+                    hair,
+                    shade=1.2,
+                )
         else:
             layer.shape(limb(bow, rng.uniform(0.5, 0.8), 0.05), hair)
             second = [(x * 0.96 + 0.1, y * 0.94) for x, y in bow]

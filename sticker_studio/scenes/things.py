@@ -21,7 +21,12 @@ def mug(layer: Layer) -> None:
     layer.stroke(arc(1.3, 2.6, 0.75, 0.75, -1.6, 1.6), darker(body, 0.45), 0.36)
     layer.stroke(arc(1.3, 2.6, 0.75, 0.75, -1.6, 1.6), body, 0.27)
     narrow = rng.uniform(0.7, 1.0)
-    layer.shape(spline([(-1.3, 1.3), (1.3, 1.3), (1.3 * narrow, 3.7), (0, 3.95), (-1.3 * narrow, 3.7)], steps=4), body, pattern=_pattern(layer), second=tones.anything(rng))
+    layer.shape(
+        spline([(-1.3, 1.3), (1.3, 1.3), (1.3 * narrow, 3.7), (0, 3.95), (-1.3 * narrow, 3.7)], steps=4),
+        body,
+        pattern=_pattern(layer),
+        second=tones.anything(rng),
+    )
     layer.shape(ellipse(0, 1.3, 1.3, 0.34), lighter(body, 0.3), shade=0)
     layer.shape(ellipse(0, 1.36, 1.1, 0.24), (96, 60, 40), shade=0, line=0.5)
 
@@ -153,7 +158,9 @@ def bowl(layer: Layer) -> None:
         layer.shape(ellipse(0, 2.0, 2.1, 0.7), darker(rim, 0.7), shade=0)
     for _ in range(int(rng.integers(8, 22))):
         x, y = rng.uniform(-1.3, 1.3), 2.2 + rng.uniform(-0.55, 0.45)
-        layer.shape(blob(rng, x, y, rng.uniform(0.15, 0.5), rng.uniform(0.12, 0.4)), tones.jitter(rng, food, 50) if rng.random() < 0.7 else tones.vivid(rng), line=0.6)
+        layer.shape(
+            blob(rng, x, y, rng.uniform(0.15, 0.5), rng.uniform(0.12, 0.4)), tones.jitter(rng, food, 50) if rng.random() < 0.7 else tones.vivid(rng), line=0.6
+        )
 
 
 def chair(layer: Layer) -> None:
@@ -228,7 +235,9 @@ def umbrella(layer: Layer) -> None:
     layer.stroke(points((0, 1.0), (0, 3.6)), (90, 70, 60), 0.13)
     layer.stroke(arc(0.25, 3.6, 0.25, 0.3, 0, np.pi), (90, 70, 60), 0.13)
     hem = [(2.0 - 0.5 * k, 2.1 - (0.25 if k % 2 else 0.0)) for k in range(9)]
-    layer.shape(np.vstack([arc(0, 2.1, 2.0, 1.7, np.pi, 2 * np.pi), spline(hem, closed=False, steps=4)]), cloth, pattern=_pattern(layer), second=tones.anything(rng))
+    layer.shape(
+        np.vstack([arc(0, 2.1, 2.0, 1.7, np.pi, 2 * np.pi), spline(hem, closed=False, steps=4)]), cloth, pattern=_pattern(layer), second=tones.anything(rng)
+    )
     for x in (-0.9, 0.0, 0.9):
         layer.stroke(spline([(0, 0.4), (x * 0.8, 1.0), (x, 1.95)], closed=False), darker(cloth, 0.6), 0.05)
 
@@ -299,7 +308,14 @@ def bicycle(layer: Layer) -> None:
         layer.stroke(ring, (44, 42, 46), 0.2)
         for a in np.linspace(0, np.pi, 6)[:-1]:
             layer.stroke(points((x - np.cos(a), 3 - np.sin(a)), (x + np.cos(a), 3 + np.sin(a))), (150, 150, 156), 0.03)
-    for a, b in (((-1.5, 3.0), (-0.6, 1.7)), ((-0.6, 1.7), (1.1, 1.6)), ((1.1, 1.6), (0.0, 3.0)), ((0.0, 3.0), (-1.5, 3.0)), ((-0.6, 1.7), (0.0, 3.0)), ((1.0, 1.2), (1.5, 3.0))):
+    for a, b in (
+        ((-1.5, 3.0), (-0.6, 1.7)),
+        ((-0.6, 1.7), (1.1, 1.6)),
+        ((1.1, 1.6), (0.0, 3.0)),
+        ((0.0, 3.0), (-1.5, 3.0)),
+        ((-0.6, 1.7), (0.0, 3.0)),
+        ((1.0, 1.2), (1.5, 3.0)),
+    ):
         layer.stroke(points(a, b), paint, 0.17)
     layer.stroke(points((0.7, 1.1), (1.3, 1.1)), (50, 46, 50), 0.16)
     layer.stroke(points((-0.9, 1.5), (-0.35, 1.5)), (50, 46, 50), 0.24)
