@@ -32,7 +32,7 @@ def verify_or_record(path: Path, ledger: Path) -> str:
         _log.info("weights %s: sha-256 %s recorded in %s", path.name, actual, ledger)
     elif expected != actual:
         raise ContractViolation(
-            f"{path}: expected sha-256 {expected} as recorded in {ledger}, got {actual}; remove the file to fetch it again, or its line there if you replaced it"
+            f"{path}: expected sha-256 {expected} as recorded in {ledger}, got {actual}; remove the file to fetch it again, or its line there if it is yours"
         )
     return actual
 

@@ -1,0 +1,1 @@
+"""The teachers: slow, accurate segmenters behind one protocol. `selection.choose` takes the first that is available."""

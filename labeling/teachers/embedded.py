@@ -1,0 +1,161 @@
+"""The teacher for where no COCO weights can be had: the students themselves, looked at several ways, voted with classical evidence.
+
+Both styles' segmentors see the picture, its mirror image and zoomed crops; their averaged probability is voted with GrabCut and a
+border-colour prior, and the edges are snapped to the picture's. Slower than a student and better on real pictures: docs/quality.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from labeling import cleaning
+from labeling.cleaning import Cut, Found
+from labeling.teachers import classical
+from sticker_studio import registry
+from sticker_studio.errors import ContractViolation, Unavailable
+from sticker_studio.inference import Segmentor
+from sticker_studio.types import CLASSES, RGB, SEGMENTORS, Alpha, Mask, SubjectClass
+
+if TYPE_CHECKING:
+    from sticker_studio.annotations import Instances
+    from sticker_studio.settings import Settings
+
+NAME: Final = "embedded"
+METHOD: Final = "vote1"
+"""Part of the version: raised when the vote below changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """Constants of the vote, tuned on training pictures (benchmarks/teacher.py)."""
+
+    side_px: int = 448
+    classical_px: int = 192
+    detection_score: float = 0.08
+    crops: tuple[float, ...] = (1.0, 0.75)
+    network_weight: float = 0.6
+    grabcut_weight: float = 0.25
+    prior_weight: float = 0.15
+    threshold: float = 0.5
+    snap_ratio: float = 0.012
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """HxW in 0..1 each: the networks', GrabCut's and the prior's belief in a subject; and the networks' by class (3xHxW)."""
+
+    network: Alpha
+    grabcut: Alpha
+    prior: Alpha
+    by_class: Alpha
+
+
+class EmbeddedTeacher:
+    """Votes over `segmentors` (all of them see every picture) and classical evidence."""
+
+    name = NAME
+
+    def __init__(self, segmentors: Sequence[Segmentor], *, cut: Cut, vote: Vote | None = None) -> None:
+        if not segmentors:
+            raise Unavailable("the embedded teacher: expected at least one segmentor, got none; build the factory models with `make factory`")
+        self._segmentors, self._cut, self._vote = segmentors, cut, vote or Vote()
+        self.version = "+".join([METHOD, *(f"{one.card.style}:{one.card.version}" for one in segmentors)])
+
+    def label(self, image: RGB, *, pin_id: str) -> Instances:
+        """Objects of an upright HxWx3 picture, in its px, best first."""
+        size_wh = (image.shape[1], image.shape[0])
+        small = cleaning.shrink(image, max_side_px=self._vote.side_px)
+        found = decide(gather(small, self._segmentors, self._vote), small, self._vote)
+        return cleaning.to_instances(found, pin_id=pin_id, size_wh=size_wh, teacher=self.name, version=self.version, cut=self._cut)
+
+
+def gather(image: RGB, segmentors: Sequence[Segmentor], vote: Vote) -> Evidence:
+    """All evidence on an HxWx3 picture."""
+    small = cleaning.shrink(image, max_side_px=vote.classical_px)
+    by_class = np.asarray(np.mean([_look(image, segmentor, vote) for segmentor in segmentors], axis=0), np.float32)
+    return Evidence(
+        network=by_class.max(axis=0),
+        grabcut=_enlarge(classical.grabcut(small).astype(np.float32), image),
+        prior=_enlarge(classical.border_prior(small), image),
+        by_class=by_class,
+    )
+
+
+def _look(image: RGB, segmentor: Segmentor, vote: Vote) -> Alpha:
+    """One segmentor's belief by class, averaged over mirrored and zoomed views: 3xHxW."""
+    height, width = image.shape[:2]
+    total = np.zeros((len(CLASSES), height, width), np.float32)
+    seen = np.zeros((height, width), np.float32)
+    for x, y, w, h in _windows(width, height, vote.crops):
+        window = image[y : y + h, x : x + w]
+        for mirrored in (False, True):
+            view = np.ascontiguousarray(window[:, ::-1]) if mirrored else window
+            belief = _belief(view, segmentor, vote.detection_score)
+            total[:, y : y + h, x : x + w] += belief[:, :, ::-1] if mirrored else belief
+            seen[y : y + h, x : x + w] += 1
+    return np.asarray(total / np.maximum(seen, 1), np.float32)
+
+
+def _windows(width: int, height: int, crops: Sequence[float]) -> list[tuple[int, int, int, int]]:
+    """x, y, w, h in px: the whole picture for a share of 1, else the centred crop of that share of each side."""
+    sizes = [(share, max(8, round(width * share)), max(8, round(height * share))) for share in crops]
+    return [((width - w) // 2, (height - h) // 2, w, h) for share, w, h in sizes if w <= width and h <= height]
+
+
+def _belief(image: RGB, segmentor: Segmentor, score_threshold: float) -> Alpha:
+    """The surest detection at each pixel, by class: 3xHxW, a mask's probability weighted by the root of its score."""
+    belief = np.zeros((len(CLASSES), *image.shape[:2]), np.float32)
+    for detection in segmentor.segment(image, score_threshold=score_threshold, max_detections=8):
+        index = CLASSES.index(_known(detection.subject_class, segmentor))
+        belief[index] = np.maximum(belief[index], detection.probability * np.float32(np.sqrt(detection.score)))
+    return belief
+
+
+def _known(name: str, segmentor: Segmentor) -> SubjectClass:
+    for label in CLASSES:
+        if label == name:
+            return label
+    raise ContractViolation(f"{segmentor.card.name} {segmentor.card.version}: expected classes of {CLASSES}, got {name!r}; train it again")
+
+
+def _enlarge(values: Alpha, image: RGB) -> Alpha:
+    return np.asarray(cv2.resize(values, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def decide(evidence: Evidence, image: RGB, vote: Vote) -> list[Found]:
+    """The vote at HxW, cut into its parts; a part's score is how far its voters agree."""
+    belief = _normalised(evidence.network)
+    total = vote.network_weight * belief + vote.grabcut_weight * evidence.grabcut + vote.prior_weight * evidence.prior
+    radius = max(1, round(vote.snap_ratio * max(image.shape[:2])))
+    mask = classical.snap(total, image, radius_px=radius) >= vote.threshold
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(np.asarray(mask, np.uint8), connectivity=8)
+    floor = 0.1 * stats[1:, cv2.CC_STAT_AREA].max(initial=0)
+    chosen = [np.asarray(parts == index) for index in range(1, count) if stats[index, cv2.CC_STAT_AREA] >= max(floor, 16)]
+    return [Found(mask=part, subject_class=_class_of(part, evidence.by_class), score=_agreement(part, evidence)) for part in chosen]
+
+
+def _normalised(network: Alpha) -> Alpha:
+    """The networks' belief stretched so that the surest place of the picture counts fully, unless none is sure at all."""
+    return np.asarray(np.clip(network / max(float(network.max(initial=0)), 0.35), 0, 1), np.float32)
+
+
+def _class_of(part: Mask, by_class: Alpha) -> SubjectClass:
+    sums = by_class[:, part].sum(axis=1)
+    return CLASSES[int(sums.argmax())] if sums.max(initial=0) > 0 else "object"
+
+
+def _agreement(part: Mask, evidence: Evidence) -> float:
+    """Mean belief of the networks inside the part, and of the classical evidence, in the vote's proportion."""
+    network, grabcut = float(_normalised(evidence.network)[part].mean()), float(evidence.grabcut[part].mean())
+    return 0.7 * network + 0.3 * grabcut
+
+
+def open_teacher(settings: Settings, *, cut: Cut) -> EmbeddedTeacher:
+    """With the factory segmentors of both styles, those that are there. Raises `Unavailable` when none is."""
+    folders = [registry.factory_model(name) for name in SEGMENTORS.values()]
+    return EmbeddedTeacher([Segmentor(folder) for folder in folders if folder.is_dir()], cut=cut)
