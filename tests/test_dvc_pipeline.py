@@ -66,7 +66,7 @@ def test_every_parameter_that_dvc_tracks_exists_and_is_what_the_verb_reads() -> 
                 found = found[part]
     assert tracked["fit-classifier"] == ["classifier"]
     assert tracked["fit-segmentor@anime"] == tracked["fit-segmentor@normal"] == ["segmentor"]
-    assert "labeling" in tracked["build-dataset"]
+    assert tracked["build-dataset"] == ["labeling.validation_share", "segmentor.min_pins"]
     assert "evaluation" in tracked["evaluate"]
 
 
