@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = "up demo serve down test long lint bench quality factory gallery monitor".split()
+TARGETS = ["up", "demo", "serve", "down", "test", "long", "lint", "bench", "quality", "factory", "gallery", "monitor"]
 
 
 def dry_run(target: str, *variables: str) -> str:

@@ -20,9 +20,8 @@ def photograph() -> tuple[str, bytes]:
     raise FileNotFoundError(f"expected one of {PHOTOGRAPHS} in the installed packages; run `make env`")
 
 
-def drawing(seed: int = 2024) -> tuple[str, bytes]:
-    """Name and bytes of a generated anime picture."""
+def drawing(seed: int = 2032) -> tuple[str, bytes]:
+    """Name and bytes of a generated anime picture of families that no model trains on."""
     from sticker_studio import scenes
 
-    scene = scenes.render(seed, style="anime", family="audit")
-    return f"scene-{seed}.png", images.encode_png(scene.image)
+    return f"scene-{seed}.png", images.encode_png(scenes.draw(seed=seed, style="anime", split="audit", size_wh=(640, 512)).image)
