@@ -79,6 +79,7 @@ def _great_expectations() -> Any:
         import great_expectations as gx
     except ImportError as error:
         raise Unavailable(f"expected Great Expectations to validate pins: {error}; pip install 'sticker-studio[scraping]'") from error
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # the import has set its own
     return gx
 
 
