@@ -42,7 +42,7 @@ def _blend(image: RGB, other: Colour, weight: npt.NDArray[np.float32]) -> RGB:
     return np.asarray(image * (1 - share) + np.asarray(other, np.float32) * share, np.uint8)
 
 
-def _textured(rng: np.random.Generator, image: RGB, strength: float, *, exponent: float = 1.1, zoom: float = 1.0, stretch: float = 1.0) -> RGB:
+def textured(rng: np.random.Generator, image: RGB, strength: float, *, exponent: float = 1.1, zoom: float = 1.0, stretch: float = 1.0) -> RGB:
     """`image` with brightness varied by 1/f noise."""
     h, w = image.shape[:2]
     field = noise.field(rng, (w, h), exponent=exponent, zoom=zoom, stretch=stretch)
@@ -194,7 +194,7 @@ def meadow(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     leaf = _green(rng)
     for _ in range(int(rng.integers(2, 9))):
         _tree(rng, image, rng.uniform(0, w), horizon + rng.uniform(0.0, 0.06) * h, rng.uniform(0.12, 0.55) * h, tones.jitter(rng, leaf, 25))
-    ground = _textured(rng, _canvas((w, h - int(horizon)), _green(rng), _green(rng)), rng.uniform(0.2, 0.9), exponent=0.8, stretch=2.0)
+    ground = textured(rng, _canvas((w, h - int(horizon)), _green(rng), _green(rng)), rng.uniform(0.2, 0.9), exponent=0.8, stretch=2.0)
     image[int(horizon) :] = ground
     for _ in range(int(rng.integers(0, 60))):
         x, y = rng.uniform(0, w), rng.uniform(horizon, h)
@@ -217,7 +217,7 @@ def forest(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     """Trunks and leaves in depth."""
     w, h = size_wh
     leaf = _green(rng)
-    image = _textured(rng, _canvas(size_wh, lighter(leaf, rng.uniform(0, 0.7)), darker(leaf, 0.5)), 0.7, exponent=1.2)
+    image = textured(rng, _canvas(size_wh, lighter(leaf, rng.uniform(0, 0.7)), darker(leaf, 0.5)), 0.7, exponent=1.2)
     for k in range(int(rng.integers(4, 12))):
         near = k / 12
         x, wide = rng.uniform(0, w), (0.01 + 0.05 * near * rng.uniform(0.5, 1.5)) * w
@@ -360,7 +360,7 @@ def _cupboard(rng: np.random.Generator, image: RGB, x: float, y: float, floor: f
 
 
 def _curtains(rng: np.random.Generator, image: RGB, x: float, y: float, floor: float) -> None:
-    h, w = image.shape[:2]
+    w = image.shape[1]
     cloth, wide = tones.anything(rng), rng.uniform(0.06, 0.18) * w
     for k in range(6):
         _rect(image, x + wide * k / 6, 0, x + wide * (k + 1) / 6, floor * rng.uniform(0.85, 0.9), darker(cloth, 0.7 + 0.3 * (k % 2)))
@@ -390,19 +390,20 @@ def classroom(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
 
 def texture(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     """A surface of 1/f colour noise: stone, cloth, earth, water."""
-    a, b, c = tones.dull(rng), tones.dull(rng), tones.anything(rng)
+    a, c = tones.dull(rng), tones.anything(rng)
+    b = tones.dull(rng) if rng.random() < 0.4 else tones.jitter(rng, a, 50)
     stretch = rng.choice([1.0, 1.0, 3.0, 8.0])
     image = _blend(_canvas(size_wh, a), b, noise.field(rng, size_wh, exponent=rng.choice([0.8, 1.1, 1.5]), stretch=stretch))
-    return _blend(image, c, 0.5 * noise.field(rng, size_wh, exponent=1.8))
+    return _blend(image, c, rng.uniform(0.0, 0.6) * noise.field(rng, size_wh, exponent=1.8))
 
 
 def floor_and_wall(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     """A textured wall over a perspective floor."""
-    w, h = size_wh
+    h = size_wh[1]
     image = texture(rng, size_wh)
     top = rng.uniform(0.3, 0.75) * h
     _paving(rng, image, top, tones.dull(rng))
-    return _textured(rng, image, 0.5)
+    return textured(rng, image, rng.uniform(0.1, 0.5))
 
 
 def field_photo(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
@@ -415,8 +416,8 @@ def field_photo(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
         band = int(rng.uniform(0.1, 0.4) * h)
         line = horizon - band * noise.field(rng, (w, 4), exponent=1.2)[0]
         below = np.arange(h)[:, None] > line[None, :]
-        image[below] = _textured(rng, _canvas(size_wh, darker(_green(rng), 0.6)), 1.2, exponent=0.9)[below]
-    image[horizon:] = _textured(
+        image[below] = textured(rng, _canvas(size_wh, darker(_green(rng), 0.6)), 1.2, exponent=0.9)[below]
+    image[horizon:] = textured(
         rng, _canvas((w, h - horizon), lighter(ground, 0.2), ground), rng.uniform(0.5, 1.3), exponent=0.8, stretch=rng.choice([1.0, 2.0, 4.0])
     )
     return image
@@ -426,12 +427,12 @@ def foliage(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     """Leaves close by and blurred ones behind."""
     w, h = size_wh
     leaf = _green(rng)
-    image = np.asarray(cv2.GaussianBlur(_textured(rng, texture(rng, size_wh), 1.0), (0, 0), 3))
+    image = np.asarray(cv2.GaussianBlur(textured(rng, texture(rng, size_wh), 1.0), (0, 0), 3), np.uint8)
     image = _blend(image, leaf, np.full((h, w), 0.6, np.float32))
     for _ in range(int(rng.integers(20, 80))):
         x, y, size = rng.uniform(0, w), rng.uniform(0, h), rng.uniform(0.02, 0.12) * w
         _fill(image, ellipse(x, y, size, size * 0.3, turn=rng.uniform(0, 3.1), steps=10), tones.jitter(rng, darker(leaf, rng.uniform(0.4, 1.1)), 20))
-    return _textured(rng, np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 4))), 0.5)
+    return textured(rng, np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 4)), np.uint8), rng.uniform(0.1, 0.6))
 
 
 def clutter(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
@@ -448,17 +449,17 @@ def clutter(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
             _line(image, np.array([(x, y), (x + rng.uniform(-2, 2) * size, y + rng.uniform(-2, 2) * size)]), tone, rng.uniform(0.005, 0.02) * w)
         else:
             _fill(image, blob(rng, x, y, size * 0.5, size * 0.4), tone)
-    return _textured(rng, image, 0.8)
+    return textured(rng, image, rng.uniform(0.1, 0.7))
 
 
 def buildings_photo(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     """A street with the texture of a photograph."""
-    return _textured(rng, _textured(rng, street(rng, size_wh), 0.6), 0.5, exponent=1.8)
+    return textured(rng, textured(rng, street(rng, size_wh), rng.uniform(0.1, 0.6), exponent=0.8), rng.uniform(0.1, 0.6), exponent=1.8)
 
 
 def room_photo(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     """A room with the texture of a photograph."""
-    return _textured(rng, _textured(rng, room(rng, size_wh), 0.4), 0.8, exponent=1.8)
+    return textured(rng, textured(rng, room(rng, size_wh), rng.uniform(0.05, 0.4), exponent=0.8), rng.uniform(0.2, 0.8), exponent=1.8)
 
 
 def water(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
@@ -497,7 +498,7 @@ def night(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     w, h = size_wh
     image = _canvas(size_wh, (12, 14, 40), tones.hsv(rng.uniform(0.6, 0.9), 0.6, 0.45))
     for _ in range(60):
-        cv2.circle(image, (int(rng.integers(w)), int(rng.integers(h * 0.6))), int(rng.integers(0, 2)), (240, 240, 220), -1, cv2.LINE_AA)
+        cv2.circle(image, (int(rng.integers(w)), int(rng.integers(int(h * 0.6)))), int(rng.integers(0, 2)), (240, 240, 220), -1, cv2.LINE_AA)
     x = -10.0
     while x < w:
         wide, top = rng.uniform(0.06, 0.22) * w, rng.uniform(0.25, 0.75) * h
@@ -546,7 +547,7 @@ def cave(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     """A dark rock hall with a glow."""
     w, h = size_wh
     rock = tones.hsv(rng.choice([0.05, 0.08, 0.6, 0.75]), rng.uniform(0.4, 0.9), rng.uniform(0.25, 0.6))
-    image = _textured(rng, _textured(rng, _canvas(size_wh, darker(rock, 0.5), rock), 1.4, exponent=1.2), 1.2, exponent=1.8, stretch=2.0)
+    image = textured(rng, textured(rng, _canvas(size_wh, darker(rock, 0.5), rock), 1.4, exponent=1.2), 1.2, exponent=1.8, stretch=2.0)
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     glow = np.exp(-(((x - rng.uniform(0, w)) / (0.25 * w)) ** 2) - ((y - rng.uniform(0.2, 0.8) * h) / (0.3 * h)) ** 2)
     return _blend(image, lighter(rock, 0.6), glow * noise.field(rng, size_wh, exponent=1.1) * 1.4)
@@ -559,9 +560,122 @@ def beach(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
     edge = h * rng.uniform(0.6, 0.8)
     coast = [(x, edge + rng.uniform(-0.04, 0.04) * h) for x in np.linspace(-10, w + 10, 7)]
     _fill(image, np.vstack([spline(coast, closed=False), [(w + 10, h + 10), (-10, h + 10)]]), (255, 255, 250))
-    _fill(image, np.vstack([spline(coast, closed=False) + (0, 4), [(w + 10, h + 10), (-10, h + 10)]]), tones.jitter(rng, (236, 210, 160), 15))
+    _fill(image, np.vstack([spline([(x, y + 4) for x, y in coast], closed=False), [(w + 10, h + 10), (-10, h + 10)]]), tones.jitter(rng, (236, 210, 160), 15))
     for _ in range(int(rng.integers(0, 4))):
         _palm(rng, image, rng.uniform(0, w), edge + rng.uniform(0.0, 0.15) * h, rng.uniform(0.3, 0.7) * h, _green(rng))
+    return image
+
+
+def tabletop(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
+    """A table, counter or cloth before a blurred room."""
+    w, h = size_wh
+    image = np.asarray(cv2.GaussianBlur((room if rng.random() < 0.6 else clutter)(rng, size_wh), (0, 0), rng.uniform(2, 7)), np.uint8)
+    edge = int(rng.uniform(0.05, 0.7) * h)
+    wood = tones.mix(tones.dull(rng), (150, 110, 80), rng.uniform(0, 0.8))
+    top = _canvas((w, h - edge), darker(wood, 0.85), lighter(wood, 0.2))
+    if rng.random() < 0.25:
+        period = int(rng.uniform(0.03, 0.1) * w) + 2
+        top[:, np.arange(w) // period % 2 == 0] = tones.anything(rng)
+    image[edge:] = textured(rng, top, rng.uniform(0.1, 0.9), exponent=1.1, stretch=rng.choice([1.0, 4.0, 8.0]))
+    return image
+
+
+def brick(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
+    """A wall of bricks, tiles or planks, perhaps with a pavement."""
+    w, h = size_wh
+    wall = tones.mix(tones.dull(rng), (160, 96, 76), rng.uniform(0, 0.8))
+    image = _canvas(size_wh, darker(wall, rng.uniform(0.5, 0.85)))
+    tall, wide = rng.uniform(0.03, 0.12) * h, rng.uniform(0.06, 0.4) * w
+    for row in range(int(h / tall) + 1):
+        for x in np.arange(-wide * (0.5 * (row % 2) + 0.2), w, wide):
+            _rect(image, float(x) + 1, row * tall + 1, float(x) + wide - 2, (row + 1) * tall - 1, tones.jitter(rng, wall, 14))
+    if rng.random() < 0.4:
+        _paving(rng, image, rng.uniform(0.7, 0.9) * h, tones.dull(rng))
+    return textured(rng, image, rng.uniform(0.1, 0.7), exponent=0.9)
+
+
+def fence(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
+    """Bars, a net or a rail before something blurred."""
+    w, h = size_wh
+    image = np.asarray(cv2.GaussianBlur((field_photo if rng.random() < 0.6 else street)(rng, size_wh), (0, 0), rng.uniform(1, 4)), np.uint8)
+    metal, period, wide = tones.dull(rng), rng.uniform(0.03, 0.14) * w, rng.uniform(0.003, 0.02) * w
+    low = rng.uniform(0.6, 0.95) * h
+    for x in np.arange(-h if rng.random() < 0.4 else 0, w, period):
+        lean = rng.choice([0.0, 0.0, h * 0.5]) if wide < 2 else 0.0
+        _line(image, np.array([(x, low), (x + lean, rng.uniform(0.25, 0.3) * h)]), metal, wide)
+    _line(image, np.array([(0, 0.35 * h), (w, 0.35 * h)]), metal, wide * 1.5)
+    return textured(rng, image, rng.uniform(0.1, 0.5), exponent=0.8)
+
+
+def open_sky(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
+    """Sky alone, or above a low line of hills."""
+    w, h = size_wh
+    image = _sky(rng, size_wh)
+    if rng.random() < 0.5:
+        hills = h * (1 - rng.uniform(0.03, 0.3) * noise.field(rng, (w, 4), exponent=1.5)[0])
+        image[np.arange(h)[:, None] > hills[None, :]] = darker(_green(rng), 0.6)
+    return image
+
+
+def road(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
+    """A road with lines and a rail between trees and fields."""
+    w, h = size_wh
+    image = meadow(rng, size_wh)
+    top = rng.uniform(0.5, 0.7) * h
+    vanish, tar = rng.uniform(0.0, 1.0) * w, tones.jitter(rng, (140, 150, 168), 30)
+    left, right = rng.uniform(-1.2, 0.2) * w, rng.uniform(0.8, 2.2) * w
+    _fill(image, np.array([(vanish - 3, top), (vanish + 3, top), (right, h), (left, h)]), tar)
+    for share, ink in ((0.08, (240, 214, 90)), (0.5, (244, 244, 240)), (0.92, (240, 214, 90))):
+        foot = left + (right - left) * share
+        _fill(image, np.array([(vanish, top), (vanish + 1, top), (foot + 0.015 * w, h), (foot - 0.015 * w, h)]), ink)
+    rail, steel = rng.choice([left, right]), tones.jitter(rng, ((230, 190, 60), (190, 194, 200))[rng.integers(2)], 15)
+    for lift in (0.06, 0.12):
+        _fill(image, np.array([(vanish, top - 2), (vanish, top), (rail, h * (1.02 - lift)), (rail, h * (0.96 - lift))]), steel)
+    for k in range(1, 7):
+        share = (k / 6) ** 2
+        x, y = vanish + (rail - vanish) * share, top + (h - top) * share
+        _line(image, np.array([(x, y), (x, y - 0.18 * h * share)]), darker(steel, 0.6), 1 + 0.012 * w * share)
+    return image
+
+
+def hall(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
+    """Columns, arches or panels in perspective over a shining floor."""
+    w, h = size_wh
+    stone = tones.mix(tones.anything(rng), (222, 218, 226), rng.uniform(0.3, 0.9))
+    image = street(rng, size_wh) if rng.random() < 0.4 else _canvas(size_wh, lighter(stone, 0.3), darker(stone, 0.8))
+    _paving(rng, image, rng.uniform(0.62, 0.85) * h)
+    for k in range(int(rng.integers(2, 6))):
+        near = (k + 1) / 5
+        x, wide = rng.uniform(0, w), (0.02 + 0.05 * near) * w
+        _rect(image, x - wide, 0, x + wide, h * (0.7 + 0.25 * near), stone)
+        _rect(image, x + wide * 0.3, 0, x + wide, h * (0.7 + 0.25 * near), darker(stone, 0.8))
+    for k in range(int(rng.integers(0, 5))):
+        y = rng.uniform(0, 0.15) * h
+        _fill(
+            image,
+            np.array([(0.2 * k * w, y), (0.2 * k * w + 0.12 * w, y), (0.2 * k * w + 0.1 * w, y + 0.04 * h), (0.2 * k * w + 0.02 * w, y + 0.04 * h)]),
+            (255, 255, 250),
+        )
+    return image
+
+
+def park(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
+    """A path between two rows of trees towards a house."""
+    w, h = size_wh
+    image = _sky(rng, size_wh)
+    top, centre = rng.uniform(0.4, 0.6) * h, rng.uniform(0.3, 0.7) * w
+    _building(rng, image, centre - rng.uniform(0.1, 0.3) * w, top - rng.uniform(0.15, 0.35) * h, centre + rng.uniform(0.1, 0.3) * w, top)
+    lawn = _green(rng)
+    image[int(top) :] = textured(rng, _canvas((w, h - int(top)), lawn, darker(lawn, 0.8)), 0.6, exponent=0.8, stretch=2.0)
+    path = textured(rng, _canvas(size_wh, tones.jitter(rng, (206, 170, 130), 30)), 0.6, exponent=0.8, stretch=3.0)
+    cover = np.zeros((h, w), np.uint8)
+    cv2.fillPoly(cover, [np.array([(centre - 4, top), (centre + 4, top), (centre + 0.55 * w, h), (centre - 0.55 * w, h)], np.int32)], 1)
+    image[cover > 0] = path[cover > 0]
+    leaf = _green(rng)
+    for k in range(1, 6):
+        for side in (-1, 1):
+            share = (k / 5) ** 1.6
+            _tree(rng, image, centre + side * (0.06 + 0.6 * share) * w, top + 0.6 * (h - top) * share, (0.15 + 0.65 * share) * h, tones.jitter(rng, leaf, 20))
     return image
 
 
@@ -569,6 +683,7 @@ KINDS: Final[dict[str, Painter]] = {
     "gradient": gradient, "wallpaper": wallpaper, "painted": painted, "bokeh": bokeh, "meadow": meadow, "forest": forest, "street": street, "room": room,
     "classroom": classroom, "texture": texture, "floor-and-wall": floor_and_wall, "field-photo": field_photo, "foliage": foliage, "clutter": clutter,
     "buildings-photo": buildings_photo, "room-photo": room_photo, "water": water, "mountains": mountains, "night": night, "library": library, "cafe": cafe,
-    "cave": cave, "beach": beach,
+    "cave": cave, "beach": beach, "tabletop": tabletop, "brick": brick, "fence": fence, "open-sky": open_sky, "road": road, "hall": hall,
+    "park": park,
 }  # fmt: skip
 """Every kind of background and its painter."""

@@ -11,7 +11,7 @@ from sticker_studio.scenes import animals, backgrounds, emoji, people, photo, th
 from sticker_studio.scenes import colour as tones
 from sticker_studio.scenes.families import Family
 from sticker_studio.scenes.geometry import box, tuft
-from sticker_studio.scenes.layer import Layer, Pen
+from sticker_studio.scenes.layer import GRAINS, Layer, Pen
 from sticker_studio.types import RGB, Mask, SubjectClass
 
 Plane = npt.NDArray[np.float32]
@@ -40,6 +40,8 @@ def picture(rng: np.random.Generator, family: Family, size_wh: tuple[int, int], 
     light = _light(rng)
     for framing, x in [] if empty else _arrangement(rng, family):
         drawn = _subject(rng, family, size_wh, framing, x, light, real=real)
+        if rng.random() < 0.12:
+            image = _alike(rng, image, drawn)
         image = _shadow(rng, image, drawn.alpha, light) if rng.random() < (0.7 if real else 0.3) else image
         image = drawn.colour + image * (1 - drawn.alpha[..., None])
         masks = [(mask & (drawn.alpha < 0.5), kind) for mask, kind in masks] + [(drawn.alpha >= 0.5, drawn.subject_class)]
@@ -55,9 +57,18 @@ def _background(rng: np.random.Generator, family: Family, size_wh: tuple[int, in
     image = backgrounds.KINDS[str(rng.choice(family.backgrounds))](rng, size_wh)
     if real and rng.random() < 0.6:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), float(np.exp(rng.uniform(-0.7, 1.6)))))
-    if not real and rng.random() < 0.3:
+    if not real and rng.random() < 0.4:
+        image = backgrounds.textured(rng, image, rng.uniform(0.1, 0.7), exponent=rng.choice([0.8, 1.2]))
+    if not real and rng.random() < 0.25:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 2.5)))
     return image
+
+
+def _alike(rng: np.random.Generator, image: npt.NDArray[Any], drawn: Drawn) -> npt.NDArray[Any]:
+    """The background drawn towards the subject's own colour."""
+    mean = drawn.colour.sum(axis=(0, 1)) / max(float(drawn.alpha.sum()), 1.0)
+    share = rng.uniform(0.25, 0.65)
+    return np.asarray(image * (1 - share) + mean * share, np.float32)
 
 
 def _light(rng: np.random.Generator) -> tuple[float, float]:
@@ -92,7 +103,10 @@ def _pen(rng: np.random.Generator, family: Family, light: tuple[float, float]) -
         depth=rng.uniform(0.25, 0.75) if shading != "photo" else rng.uniform(0.4, 1.0),
         light=light,
         shine=bool(rng.random() < 0.3),
-        texture=rng.uniform(0.1, 0.9),
+        texture=rng.random() ** 2 * 0.7,
+        grain=GRAINS[rng.integers(len(GRAINS))],
+        gloss=max(0.0, rng.uniform(-0.6, 0.9)),
+        mute=rng.uniform(0.05, 0.7),
     )
 
 
@@ -163,7 +177,7 @@ def _glyph(rng: np.random.Generator, kind: SubjectClass, size_wh: tuple[int, int
     matrix = np.vstack([placement, [0, 0, 1]]) @ to_units
     pixels = cv2.warpAffine(tile, matrix[:2], size_wh, flags=cv2.INTER_LINEAR if matrix[0, 0] ** 2 > 0.2 else cv2.INTER_AREA)
     gain = np.clip(rng.normal(1, 0.08, 3), 0.75, 1.0).astype(np.float32)
-    return Drawn(colour=pixels[..., :3] * gain, alpha=pixels[..., 3] / 255, subject_class=kind)
+    return Drawn(colour=pixels[..., :3] * gain, alpha=pixels[..., 3] * np.float32(1 / 255), subject_class=kind)
 
 
 def _shadow(rng: np.random.Generator, image: npt.NDArray[Any], alpha: Plane, light: tuple[float, float]) -> npt.NDArray[Any]:
@@ -179,7 +193,7 @@ def _shadow(rng: np.random.Generator, image: npt.NDArray[Any], alpha: Plane, lig
         cv2.ellipse(shade, (int(columns.mean()), int(rows[-1])), (max(2, wide * 6 // 10), max(2, wide // 8)), 0, 0, 360, 1.0, -1)
     else:
         move = np.array([[1, 0, light[0] * 0.06 * w], [0, 1, light[1] * 0.06 * h]], np.float64)
-        shade = cv2.warpAffine(alpha, move, (w, h))
+        shade = np.asarray(cv2.warpAffine(alpha, move, (w, h)), np.float32)
     soft = cv2.blur(shade, (2 * max(1, wide // 20) + 1,) * 2)
     return np.asarray(image * (1 - rng.uniform(0.2, 0.6) * soft[..., None]))
 
@@ -213,5 +227,5 @@ def _occluder(rng: np.random.Generator, size_wh: tuple[int, int], *, real: bool)
     colour, alpha = layer.finish()
     if rng.random() < 0.5:
         sigma = rng.uniform(0.5, 3.0)
-        colour, alpha = cv2.GaussianBlur(colour, (0, 0), sigma), cv2.GaussianBlur(alpha, (0, 0), sigma)
+        colour, alpha = (np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32) for plane in (colour, alpha))
     return Drawn(colour=colour, alpha=alpha, subject_class="object")

@@ -64,11 +64,41 @@ _AUDIT_LOOK: Final = replace(
     hats=("horns", "beret", "flower"),
     arms=ARMS,
 )
-_PAINTED: Final = ("gradient", "wallpaper", "painted", "meadow", "forest", "street", "room", "classroom", "bokeh")
+_PAINTED: Final = (
+    "gradient",
+    "wallpaper",
+    "painted",
+    "meadow",
+    "forest",
+    "street",
+    "room",
+    "classroom",
+    "bokeh",
+    "park",
+    "hall",
+    "road",
+    "buildings-photo",
+    "room-photo",
+    "foliage",
+    "clutter",
+)
 _REAL: Final = replace(
     _FACTORY_LOOK, real=True, heads=(6.4, 7.6), hats=("cap", "hood", "band"), hat_chance=0.2, tops=("shirt", "hoodie", "tunic", "coat", "tank", "blazer")
 )
-_PHOTOS: Final = ("texture", "floor-and-wall", "field-photo", "foliage", "clutter", "buildings-photo", "room-photo")
+_PHOTOS: Final = (
+    "texture",
+    "floor-and-wall",
+    "field-photo",
+    "foliage",
+    "clutter",
+    "buildings-photo",
+    "room-photo",
+    "tabletop",
+    "brick",
+    "fence",
+    "open-sky",
+    "bokeh",
+)
 
 
 def _anime(name: str, split: Split, subjects: tuple[str, ...], backgrounds: tuple[str, ...], look: Look, **rest: object) -> Family:

@@ -35,7 +35,7 @@ def ellipse(x: float, y: float, rx: float, ry: float, *, turn: float = 0.0, step
     """An ellipse about x,y, turned by `turn` radians."""
     angle = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     flat = np.stack([rx * np.cos(angle), ry * np.sin(angle)], axis=1)
-    return rotate(flat, turn) + (x, y)
+    return np.asarray(rotate(flat, turn) + np.array([x, y]))
 
 
 def rotate(shape: Points, turn: float, about: tuple[float, float] = (0.0, 0.0)) -> Points:

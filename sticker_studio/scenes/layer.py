@@ -1,14 +1,16 @@
 """A transparent layer that one subject is drawn on: filled, shaded, outlined shapes in subject units, then one exact mask."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from sticker_studio.scenes import noise
-from sticker_studio.scenes.colour import Colour, darker, lighter
+from sticker_studio.scenes.colour import Colour, darker, mix
 from sticker_studio.scenes.geometry import Points
 
 SUPERSAMPLING = 2
@@ -35,6 +37,17 @@ class Pen:
     """Whether a highlight is drawn opposite the shadow."""
     texture: float = 0.0
     """Strength of surface noise, for photo-like shading."""
+    grain: float = 1.1
+    """Exponent of that noise: 0.6 is fine (fur, cloth), 1.6 is cloudy (stone, stains)."""
+    gloss: float = 0.0
+    """Strength of the highlight, for photo-like shading."""
+    mute: float = 0.0
+    """0..1, how much colour is taken away, for photo-like shading."""
+
+
+GRAINS: Final = (0.6, 0.9, 1.1, 1.5)
+MAX_LINE: Final = 0.013
+"""Outlines are at most this share of the shorter side wide, so that close-ups keep their faces."""
 
 
 class Layer:
@@ -76,8 +89,20 @@ class Layer:
         if line > 0 and self.pen.line > 0:
             self._outline(xy, colour, line)
 
+    @contextmanager
+    def within(self, x: float, y: float, scale: float, *, turn: float = 0.0) -> Iterator[None]:
+        """Draw a part in its own units: its 0,0 lies at x,y, it is `scale` as large and turned by `turn` radians."""
+        before, size = self.placement, self.unit_px
+        c, s = np.cos(turn) * scale, np.sin(turn) * scale
+        part = np.array([[c, -s, x], [s, c, y], [0, 0, 1]])
+        self.placement, self.unit_px = before @ part, size * scale
+        yield
+        self.placement, self.unit_px = before, size
+
     def stroke(self, path: Points, colour: Colour, width: float) -> None:
         """An open line of `width` subject units."""
+        if self.pen.shading == "photo":
+            colour = self._muted(colour)
         cv2.polylines(self.pixels, [self._place(path)], False, (*colour, 255), max(1, round(width * self.unit_px)), cv2.LINE_8)
 
     def _place(self, outline: Points) -> npt.NDArray[np.int32]:
@@ -95,7 +120,8 @@ class Layer:
         return r, g, b
 
     def _outline(self, xy: npt.NDArray[np.int32], colour: Colour, line: float) -> None:
-        thickness = max(1, round(self.pen.line * line * self.unit_px))
+        limit = MAX_LINE * min(self.pixels.shape[:2])
+        thickness = max(1, round(min(self.pen.line * self.unit_px, limit) * line))
         cv2.polylines(self.pixels, [xy], True, (*self._line_colour(colour), 255), thickness, cv2.LINE_8)
 
     def _shade(self, target: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8], shade: float) -> None:
@@ -142,22 +168,28 @@ class Layer:
         soft = cv2.blur(cover.astype(np.float32), (2 * radius + 1,) * 2, borderType=cv2.BORDER_CONSTANT)
         dx, dy = self.pen.light
         slope = _moved(soft, (dx, dy), -radius * 0.7) - _moved(soft, (dx, dy), radius * 0.7)
-        tone = 0.86 + self.pen.depth * shade * 0.6 * np.clip(slope, -1, 0.6)
-        surface = noise.field(self.rng, (width, height), exponent=1.1, zoom=float(self.rng.uniform(0.7, 2.0)))
-        tone *= 1 + self.pen.texture * 1.2 * (surface - 0.5)
+        tone = 0.92 + self.pen.depth * shade * 0.85 * np.clip(slope, -0.9, 0.55)
+        if self.pen.texture > 0.02:
+            tone *= 1 + self.pen.texture * (noise.field(self.rng, (width, height), exponent=self.pen.grain, zoom=float(self.rng.uniform(0.6, 1.6))) - 0.5)
         base: npt.NDArray[Any] = np.empty((height, width, 3), np.float32)
-        base[:] = colour
+        base[:] = self._muted(colour)
         if pattern is not None:
-            base[self._pattern(pattern, cover.shape)] = second
-        painted = np.clip(base * tone[..., None], 0, 255).astype(np.uint8)
+            base[self._pattern(pattern, cover.shape)] = self._muted(second)
+        base *= tone[..., None]
+        if self.pen.gloss > 0 and shade > 0.5:
+            base += (255 * self.pen.gloss) * np.clip(slope - 0.3, 0, 1)[..., None]
         inside = cover.view(bool)
-        target[inside, :3] = painted[inside]
+        target[inside, :3] = np.clip(base, 0, 255).astype(np.uint8)[inside]
         target[inside, 3] = 255
+
+    def _muted(self, colour: Colour) -> Colour:
+        grey = round(0.3 * colour[0] + 0.6 * colour[1] + 0.1 * colour[2])
+        return mix(colour, (grey, grey, grey), self.pen.mute)
 
     def finish(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """The layer at picture size: HxWx3 float32 premultiplied colour 0..255 and HxW float32 alpha 0..1."""
         small = cv2.resize(self.pixels, self.size_wh, interpolation=cv2.INTER_AREA).astype(np.float32)
-        return small[..., :3], small[..., 3] / 255
+        return small[..., :3], small[..., 3] * np.float32(1 / 255)
 
 
 def _moved(field: npt.NDArray[Any], way: tuple[float, float], distance: float) -> npt.NDArray[Any]:
@@ -169,8 +201,3 @@ def _moved(field: npt.NDArray[Any], way: tuple[float, float], distance: float) -
         return moved
     moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = field[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
     return moved
-
-
-def shine(colour: Colour) -> Colour:
-    """A highlight tone."""
-    return lighter(colour, 0.55)

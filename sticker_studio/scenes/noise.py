@@ -24,7 +24,7 @@ def _tile(index: int, exponent: float) -> Field:
     spectrum[0, 0] = 0
     plain = np.fft.irfft2(spectrum, s=(SIDE, SIDE))
     low, high = np.percentile(plain, (1, 99))
-    return np.clip((plain - low) / (high - low), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((plain - low) / (high - low), 0, 1), np.float32)
 
 
 def field(rng: np.random.Generator, size_wh: tuple[int, int], *, exponent: float = 1.2, zoom: float = 1.0, stretch: float = 1.0) -> Field:

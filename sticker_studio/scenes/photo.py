@@ -28,7 +28,9 @@ def tone(rng: np.random.Generator, image: npt.NDArray[Any], *, strength: float =
     cast = 1 + rng.uniform(-0.1, 0.1, 3).astype(np.float32) * strength
     image = np.clip(image * cast, 0, 255)
     grey = image.mean(axis=2, keepdims=True)
-    image = grey + (image - grey) * np.float32(1 + rng.uniform(-0.45, 0.3) * strength)
+    image = grey + (image - grey) * np.float32(1 + rng.uniform(-0.5, 0.25) * strength)
+    middle = np.float32(image.mean())
+    image = middle + (image - middle) * np.float32(1 + rng.uniform(-0.2, 0.5) * strength)
     if strength >= 1 and rng.random() < 0.06:
         image = np.broadcast_to(grey, image.shape)
     gamma = np.exp(rng.uniform(-0.35, 0.35) * strength)
@@ -52,14 +54,15 @@ def blur(rng: np.random.Generator, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def jpeg(rng: np.random.Generator, image: RGB, *, low: int = 40, high: int = 95) -> RGB:
     """`image` through JPEG."""
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(low, high))])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])
 
 
 def camera(rng: np.random.Generator, image: npt.NDArray[Any]) -> RGB:
     """A photograph of the composite HxWx3 float32."""
     image = tone(rng, light(rng, blur(rng, image)))
     h, w = image.shape[:2]
-    image = image + noise.grain(rng, (w, h), coloured=bool(rng.random() < 0.7)) * np.float32(rng.uniform(0.5, 9))
+    image = image + noise.grain(rng, (w, h), coloured=bool(rng.random() < 0.7)) * np.float32(0.5 + 8 * rng.random() ** 2)
     return jpeg(rng, np.clip(image, 0, 255).astype(np.uint8))
 
 
