@@ -148,6 +148,8 @@ def evaluation_samples(metrics: Mapping[str, Any]) -> Iterator[Sample]:
             for role, slices in found[name].items():
                 for part, score in slices.items():
                     yield Sample("sticker_model_quality", score["mean"], {"model": model, "role": role, "set": name, "slice": part})
+        for role, latency in found["latency"].items():
+            yield Sample("sticker_model_latency_p95_ms", latency["p95_ms"], {"model": model, "role": role})
 
 
 @dataclass(frozen=True)

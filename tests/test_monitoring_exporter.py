@@ -198,6 +198,31 @@ def test_the_password_comes_from_the_setting_else_from_the_stacks_secret(tmp_pat
     assert airflow_password(Settings.from_env({"STICKER_HOME": str(tmp_path), "STICKER_AIRFLOW_PASSWORD": "given"})) == "given"
 
 
+def evaluated() -> dict[str, Any]:
+    """A model's part of metrics.json, by the code that writes it."""
+    from training.evaluation import Audit, Evaluation, summary
+    from training.gate import Evidence
+    from training.scores import SliceScore
+
+    def evidence(version: str, mean: float) -> Evidence:
+        golden = {"all": SliceScore(pictures=60, mean=mean, median=mean, low=mean - 0.02, high=mean + 0.02)}
+        return Evidence(name="m", version=version, file_sha256="0" * 64, metric="mask IoU", golden=golden, p50_ms=8.0, p95_ms=12.5)
+
+    before, after = evidence("3", 0.8), evidence(BATCH, 0.82)
+    audit = Audit(model="m", batch=BATCH, champion=before.golden, challenger={"all": SliceScore(pictures=60, mean=0.7, median=0.7, low=0.6, high=0.8)})
+    return summary(Evaluation(model="m", batch=BATCH, champion=before, challenger=after, pictures={}), audit)
+
+
+def test_the_newest_evaluations_scores_are_told_by_role_set_and_slice(tmp_path: Path) -> None:
+    for batch, models in ((BATCH, {"sticker-segmentor-anime": evaluated()}), ("20261119T000000", {})):
+        (tmp_path / batch).mkdir()
+        (tmp_path / batch / "metrics.json").write_text(json.dumps({"batch": batch, "models": models}))
+    found = values(EvaluationSource(tmp_path).read())
+    assert found["sticker_model_quality", "sticker-segmentor-anime", "champion", "golden", "all"] == 0.8
+    assert found["sticker_model_quality", "sticker-segmentor-anime", "challenger", "audit", "all"] == 0.7
+    assert found["sticker_model_latency_p95_ms", "sticker-segmentor-anime", "challenger"] == 12.5
+
+
 class Broken:
     name = "broken"
 
