@@ -14,7 +14,9 @@ SIDE_PX: Final = 512
 MARGIN_PX: Final = 16
 _CAPTION_SHARE: Final = 0.3
 _CAPTION_GAP_PX: Final = 4
-_CLOSING_PX: Final = 5
+_CLOSING_PX: Final = 10
+_SMOOTH_PX: Final = 3.0
+"""A die-cut line has no wiggles: the outline follows a smoothed border."""
 _HOLE_PX: Final = 20
 
 
@@ -65,7 +67,8 @@ def compose(colours: RGB, alpha: Alpha, look: Look, caption: captions.Caption | 
 
 def outline(alpha: Alpha, outline_px: int) -> Alpha:
     """Coverage (HxW) of the die-cut outline and all inside it: `alpha` grown by `outline_px`, narrow nooks and small holes filled."""
-    mask = alpha >= 0.5
+    mask = np.asarray(cv2.GaussianBlur(alpha, (0, 0), _SMOOTH_PX)) >= 0.5 if outline_px else alpha >= 0.5
+    mask |= alpha >= 0.9
     if not outline_px or not mask.any():
         return alpha
     distance = _distance_to(mask)
