@@ -144,9 +144,7 @@ def _reason(error: Exception) -> str:
 
 
 def _store(pin: FoundPin, address: str, picture: pictures.Picture, request: Request, store: ObjectStore) -> PinRecord:
-    key = pin_key(picture.id, picture.extension)
-    if not store.exists(key):
-        store.put(key, picture.data)
+    key = store.put(pin_key(picture.id, picture.extension), picture.data)  # also over an object that was damaged since
     return PinRecord(
         id=picture.id,
         phash=picture.phash,

@@ -15,6 +15,8 @@ from sticker_studio.params import ValidationParams
 from sticker_studio.types import STYLES
 
 NAME: Final = "pins"
+STORED: Final = "stored picture"
+"""Reason of a fault of the store, not of the pin."""
 MIMES: Final = tuple(sorted({mime for mime, _ in FORMATS.values()}))
 
 
@@ -34,7 +36,7 @@ def expectations(params: ValidationParams) -> list[Any]:
     return [
         gxe.ExpectColumnValuesToBeUnique(column="id", meta={"reason": "id is not unique"}),
         gxe.ExpectColumnValuesToMatchRegex(column="id", regex="^[0-9a-f]{64}$", meta={"reason": "id is no sha-256"}),
-        gxe.ExpectColumnValuesToBeNull(column="fault", meta={"reason": "stored picture"}),
+        gxe.ExpectColumnValuesToBeNull(column="fault", meta={"reason": STORED}),
         gxe.ExpectColumnValuesToBeBetween(column="width", **side, meta={"reason": f"width outside {between}"}),
         gxe.ExpectColumnValuesToBeBetween(column="height", **side, meta={"reason": f"height outside {between}"}),
         gxe.ExpectColumnValuesToBeBetween(column="aspect", max_value=params.max_aspect, meta={"reason": f"long side over {params.max_aspect:g} short sides"}),

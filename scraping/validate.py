@@ -54,7 +54,8 @@ def run(batch: str, *, settings: Settings, params: Params) -> dict[str, Any]:
     if not reasons:
         store.put(f"batches/{batch}/pins.parquet", manifests.to_parquet(decided.kept))
         store.put(INDEX, manifests.to_parquet([*known, *decided.kept]))
-        store.put(QUARANTINED, manifests.to_parquet([*known_aside, *decided.quarantined]))
+        judged = [pin for pin in decided.quarantined if not pin.reason.startswith(suite.STORED)]
+        store.put(QUARANTINED, manifests.to_parquet([*known_aside, *judged]))
     return {
         "batch": batch,
         "found": harvested.found,

@@ -87,8 +87,9 @@ def pins(style: Style, number: int, seed: int) -> list[BoardPin]:
     fit, step = list(board), max(1, min(8, number // (len(UNFIT) + 1)))
     for start in (0, number * 3 // 4) if number >= LONG else (0,):
         for n, kind in enumerate(UNFIT):
-            at = min(start + (n + 1) * (step if start == 0 else 3), len(board))
-            board.insert(at, _unfit(kind, fit[(start + n) % number], rng, seed, start))
+            like = fit[(start + n) % number]
+            at = max(start + (n + 1) * (step + 1), board.index(like) + 1)  # a copy hangs below what it copies
+            board.insert(at, _unfit(kind, like, rng, seed, start))
     return board
 
 
