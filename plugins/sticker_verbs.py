@@ -25,7 +25,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 PROJECT: Final = Path(__file__).resolve().parents[1]
 SKIPPED: Final = 99
 """Exit code of a verb that skipped for a reason (sticker_studio.cli)."""
-KILL_GRACE_S: Final = 10.0
+KILL_GRACE_S: Final = 3.0
+"""Airflow kills a task for good 5 s after it asked it to end; its verb must be gone by then."""
 DRAIN_S: Final = 2.0
 """How long a finished verb's pipes are still read when something it started keeps them open."""
 

@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
+PASSWORD = "of the tests' Airflow"
 
 
 @functools.cache
@@ -20,8 +22,13 @@ def prepare() -> Path:
         raise RuntimeError("airflow was imported before its temporary home was made: import it inside tests, after prepare()")
     home = Path(tempfile.mkdtemp(prefix="sticker-airflow-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    settings = {"DAGS_FOLDER": PROJECT / "dags", "PLUGINS_FOLDER": PROJECT / "plugins", "LOAD_EXAMPLES": "False"}
+    (home / "users.json").write_text(json.dumps({"admin": PASSWORD}))
+    settings = {
+        "DAGS_FOLDER": PROJECT / "dags", "PLUGINS_FOLDER": PROJECT / "plugins", "LOAD_EXAMPLES": "False",
+        "SIMPLE_AUTH_MANAGER_USERS": "admin:admin", "SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home / "users.json",
+    }  # fmt: skip
     os.environ.update({"AIRFLOW_HOME": str(home), **{f"AIRFLOW__CORE__{key}": str(value) for key, value in settings.items()}})
+    os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "of the tests' Airflow, as long as it likes its keys: sixty-four b."
     from airflow.utils.db import initdb
 
     initdb()
