@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from sticker_studio.scenes import colour as tones
+from sticker_studio.scenes import people
 from sticker_studio.scenes.colour import Colour, darker, lighter
 from sticker_studio.scenes.geometry import arc, blob, ellipse, limb, points, spline, star, tube, tuft
 from sticker_studio.scenes.layer import Layer
@@ -60,9 +61,8 @@ def quadruped(layer: Layer, name: str, *, drawn: bool) -> None:
     for x, swing in ((-half * 0.62, -walk), (half * 0.7, walk)):
         _leg(layer, x, belly, leg, thick, swing, darker(coat, 0.78))
     pattern = {"spots": "patches", "stripes": "bars"}.get(build.extra) or ("patches" if rng.random() < 0.3 else None)
-    body = spline(
-        [(-half, back + height * 0.35), (-half * 0.55, back), (half * 0.1, back + height * 0.07), (half * 0.75, back), (half * 1.04, back + height * 0.45), (half * 0.7, belly), (0, belly + 0.08), (-half * 0.75, belly)]
-    )  # fmt: skip
+    above = [(-half, back + height * 0.35), (-half * 0.55, back), (half * 0.1, back + height * 0.07), (half * 0.75, back)]
+    body = spline([*above, (half * 1.04, back + height * 0.45), (half * 0.7, belly), (0, belly + 0.08), (-half * 0.75, belly)])
     neck = (half * 0.85 + build.neck[0] * (1 - build.neck[1] * 0.6), back + 0.25 - build.neck[0] * build.neck[1])
     if build.extra == "wool":
         for angle in np.linspace(0, 2 * np.pi, 12):
@@ -79,6 +79,7 @@ def quadruped(layer: Layer, name: str, *, drawn: bool) -> None:
             layer.shape(tuft((x, y), (x - 0.45, y + 0.6), 0.4, 0.1), darker(coat, 0.5))
     for x, swing in ((-half * 0.75, walk), (half * 0.6, -walk * 0.6)):
         _leg(layer, x, belly, leg, thick, swing, coat)
+        layer.shape(ellipse(x, belly - 0.3 - thick * 0.35, thick * 0.95, thick * 0.8), coat, line=0, shade=0)
     _side_head(layer, build, neck, coat, pale, drawn=drawn)
 
 
@@ -256,6 +257,9 @@ def front(layer: Layer, name: str, *, drawn: bool) -> None:
             second=pale,
         )
     _front_face(layer, plan, head, head_y, coat, pale, drawn=drawn)
+    if drawn and rng.random() < 0.2:
+        side = rng.choice([-1, 1])
+        people.hold(layer, side * wide * rng.uniform(0.6, 1.3), rng.uniform(2.4, 3.3), 0.4)
     if drawn and rng.random() < 0.4:
         _wear(layer, head, head_y - head * (0.95 if not merged else 0.8), wide)
 
@@ -324,6 +328,7 @@ def _front_arms(layer: Layer, wide: float, coat: Colour, *, merged: bool) -> Non
             else (side * wide * rng.uniform(0.55, 1.25), rng.uniform(2.9, 3.5))
         )
         layer.shape(limb([start, ((start[0] + end[0]) / 2 + side * 0.15, (start[1] + end[1]) / 2), end], 0.42, 0.38), coat)
+        layer.shape(ellipse(start[0] - side * 0.12, start[1], 0.24, 0.22), coat, line=0, shade=0)
 
 
 def _front_face(layer: Layer, plan: Front, head: float, y: float, coat: Colour, pale: Colour, *, drawn: bool) -> None:

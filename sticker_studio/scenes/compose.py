@@ -20,6 +20,9 @@ MIN_VISIBLE_PX: Final = 24
 MIN_COVER: Final = 0.004
 """Share of the picture that the subjects of a picture cover at least."""
 
+OCCLUDER_CHANCE: Final = 0.1
+"""How often something that is no subject stands in front."""
+
 Framing = Literal["full", "half", "portrait", "small"]
 
 
@@ -45,7 +48,7 @@ def picture(rng: np.random.Generator, family: Family, size_wh: tuple[int, int], 
         image = _shadow(rng, image, drawn.alpha, light) if rng.random() < (0.7 if real else 0.3) else image
         image = drawn.colour + image * (1 - drawn.alpha[..., None])
         masks = [(mask & (drawn.alpha < 0.5), kind) for mask, kind in masks] + [(drawn.alpha >= 0.5, drawn.subject_class)]
-    if rng.random() < 0.1:
+    if rng.random() < OCCLUDER_CHANCE:
         front = _occluder(rng, size_wh, real=real)
         image = front.colour + image * (1 - front.alpha[..., None])
         masks = [(mask & (front.alpha < 0.5), kind) for mask, kind in masks]

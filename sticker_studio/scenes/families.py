@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from sticker_studio.scenes.layer import Shading
-from sticker_studio.scenes.people import ARMS, HATS, Look
+from sticker_studio.scenes.people import Look
 from sticker_studio.types import Style
 
 Split = Literal["factory", "board", "golden", "audit"]
@@ -30,12 +30,12 @@ class Family:
 
 
 _FACTORY_LOOK: Final = Look(
-    back_hair=("none", "short", "bob", "long", "spiky", "ponytail", "twintails"),
+    back_hair=("none", "short", "bob", "long", "long", "spiky", "ponytail", "twintails"),
     fringes=("straight", "swept", "spiky", "curtain", "parted"),
     tops=("shirt", "blazer", "hoodie", "tunic", "puff", "coat", "tank"),
     bottoms=("skirt", "trousers", "shorts", "dress"),
-    arms=("down", "hips", "wave", "folded", "behind", "reach"),
     hats=("band", "bow", "cap", "witch", "ears", "headphones", "flower"),
+    extras=("cape", "sash", "tail", "pack"),
 )
 _BOARD_LOOK: Final = replace(
     _FACTORY_LOOK,
@@ -44,7 +44,7 @@ _BOARD_LOOK: Final = replace(
     tops=("sailor", "kimono", "puff"),
     bottoms=("gown", "skirt"),
     hats=("beret", "straw", "bow"),
-    arms=ARMS,
+    extras=("wings", "sash"),
 )
 _GOLDEN_LOOK: Final = replace(
     _FACTORY_LOOK,
@@ -53,7 +53,7 @@ _GOLDEN_LOOK: Final = replace(
     tops=("armour", "shirt", "coat"),
     bottoms=("wrap", "dress"),
     hats=("crown", "hood", "ears"),
-    arms=ARMS,
+    extras=("cape", "wings"),
 )
 _AUDIT_LOOK: Final = replace(
     _FACTORY_LOOK,
@@ -62,43 +62,35 @@ _AUDIT_LOOK: Final = replace(
     tops=("sailor", "tank", "armour"),
     bottoms=("shorts", "wrap"),
     hats=("horns", "beret", "flower"),
-    arms=ARMS,
-)
-_PAINTED: Final = (
-    "gradient",
-    "wallpaper",
-    "painted",
-    "meadow",
-    "forest",
-    "street",
-    "room",
-    "classroom",
-    "bokeh",
-    "park",
-    "hall",
-    "road",
-    "buildings-photo",
-    "room-photo",
-    "foliage",
-    "clutter",
+    extras=("tail", "pack"),
 )
 _REAL: Final = replace(
-    _FACTORY_LOOK, real=True, heads=(6.4, 7.6), hats=("cap", "hood", "band"), hat_chance=0.2, tops=("shirt", "hoodie", "tunic", "coat", "tank", "blazer")
+    _FACTORY_LOOK,
+    real=True,
+    heads=(6.4, 7.6),
+    back_hair=("none", "none", "short", "bob", "long", "ponytail"),
+    fringes=("straight", "swept", "parted", "slick"),
+    tops=("shirt", "hoodie", "tunic", "coat", "tank", "blazer"),
+    bottoms=("trousers", "trousers", "shorts", "skirt", "dress"),
+    hats=("cap", "hood", "band"),
+    hat_chance=0.2,
+    extras=("pack",),
+    extra_chance=0.1,
+)
+
+_PAINTED: Final = (
+    *("gradient", "wallpaper", "painted", "meadow", "meadow", "forest", "street", "street", "room", "room", "classroom", "bokeh"),
+    *("park", "hall", "road", "buildings-photo", "room-photo", "foliage", "clutter"),
 )
 _PHOTOS: Final = (
-    "texture",
-    "floor-and-wall",
-    "field-photo",
-    "foliage",
-    "clutter",
-    "buildings-photo",
-    "room-photo",
-    "tabletop",
-    "brick",
-    "fence",
-    "open-sky",
-    "bokeh",
+    *("texture", "floor-and-wall", "field-photo", "field-photo", "foliage", "clutter", "buildings-photo", "room-photo"),
+    *("tabletop", "brick", "fence", "open-sky", "bokeh"),
 )
+_SIDE_ANIMALS: Final = ("dog", "cat-side", "horse", "cow", "bear-side", "pig", "deer", "bird", "bird-flying", "fish")
+_SITTING_ANIMALS: Final = ("cat", "bear", "puppy", "mouse", "owl", "monkey")
+_TABLE_THINGS: Final = ("mug", "ball", "parcel", "book", "cake", "bowl", "clock", "bag", "pizza", "sandwich", "teapot", "shoe", "donut")
+_LARGE_THINGS: Final = ("lamp", "plant", "chair", "umbrella", "balloon", "bench", "suitcase", "hydrant", "traffic-light", "sign")
+_VEHICLES: Final = ("car", "car", "boat", "bicycle", "train", "plane", "skateboard")
 
 
 def _anime(name: str, split: Split, subjects: tuple[str, ...], backgrounds: tuple[str, ...], look: Look, **rest: object) -> Family:
@@ -110,44 +102,76 @@ def _normal(name: str, split: Split, subjects: tuple[str, ...], backgrounds: tup
     return replace(made, **rest)  # type: ignore[arg-type]
 
 
-FAMILIES: Final[dict[str, Family]] = {
-    family.name: family
-    for family in (
-        _anime("sprite-people", "factory", ("person",), _PAINTED, _FACTORY_LOOK, weight=3.0),
-        _anime("fine-line-people", "factory", ("person",), _PAINTED, _FACTORY_LOOK, line=(0.015, 0.04), tint=(0.6, 1.0), weight=2.0),
-        _anime("chibi-people", "factory", ("person",), _PAINTED, replace(_FACTORY_LOOK, heads=(2.4, 3.4), eye=(1.0, 1.6)), line=(0.04, 0.1)),
-        _anime("lineless-people", "factory", ("person",), _PAINTED, _FACTORY_LOOK, line_chance=0.0, weight=0.7),
-        _anime("mascots", "factory", ("mascot", "monster", "ghost", "hamster", "robot"), _PAINTED, _FACTORY_LOOK, line=(0.04, 0.14), tint=(0.0, 0.6), weight=2.0),
-        _anime("sitting-animals", "factory", ("cat", "bear", "puppy", "mouse", "owl", "monkey"), _PAINTED, _FACTORY_LOOK, weight=1.5),
-        _anime("side-animals", "factory", ("dog", "cat-side", "horse", "cow", "bear-side", "pig", "deer", "bird", "bird-flying", "fish"), _PAINTED, _FACTORY_LOOK),
-        _anime("crawlers", "factory", ("turtle", "butterfly", "snake"), _PAINTED, _FACTORY_LOOK, weight=0.4),
-        _anime("drawn-things", "factory", ("mug", "ball", "parcel", "book", "lamp", "plant", "car", "boat", "cake", "bowl", "chair", "clock", "umbrella", "balloon", "bag", "bicycle"), _PAINTED, _FACTORY_LOOK, weight=1.2),
-        _anime("glyphs", "factory", ("glyph:animal", "glyph:animal", "glyph:object", "glyph:person"), _PAINTED, _FACTORY_LOOK, weight=1.5),
-        _anime("braids-by-the-sea", "board", ("person",), ("beach", "water"), _BOARD_LOOK, line=(0.03, 0.07), weight=2.0),
+def _factory() -> tuple[Family, ...]:
+    """Everything that factory training may see."""
+    look, painted, photos = _FACTORY_LOOK, _PAINTED, _PHOTOS
+    things = (*_TABLE_THINGS, *_LARGE_THINGS, *_VEHICLES)
+    return (
+        _anime("sprite-people", "factory", ("person",), painted, look, weight=3.0),
+        _anime("fine-line-people", "factory", ("person",), painted, look, line=(0.015, 0.04), tint=(0.6, 1.0), weight=3.0),
+        _anime("chibi-people", "factory", ("person",), painted, replace(look, heads=(2.4, 3.4), eye=(1.0, 1.6)), line=(0.04, 0.1)),
+        _anime("lineless-people", "factory", ("person",), painted, look, line_chance=0.0, weight=0.7),
+        _anime("mascots", "factory", ("mascot", "monster", "ghost", "hamster", "robot"), painted, look, line=(0.03, 0.12), tint=(0.0, 0.6), weight=2.5),
+        _anime("sitting-animals", "factory", _SITTING_ANIMALS, painted, look, weight=1.5),
+        _anime("side-animals", "factory", _SIDE_ANIMALS, painted, look),
+        _anime("crawlers", "factory", ("turtle", "butterfly", "snake"), painted, look, weight=0.4),
+        _anime("drawn-things", "factory", things, painted, look, weight=1.2),
+        _anime("drawn-oddments", "factory", ("oddment",), painted, look, weight=0.5),
+        _anime("glyphs", "factory", ("glyph:animal", "glyph:animal", "glyph:object", "glyph:person"), painted, look, weight=1.5),
+        _normal("photo-people", "factory", ("person",), photos, weight=2.5),
+        _normal("photo-animals", "factory", (*_SIDE_ANIMALS, *_SITTING_ANIMALS, "snake", "turtle"), photos, weight=2.5),
+        _normal("photo-vehicles", "factory", _VEHICLES, photos, weight=1.5),
+        _normal("photo-table", "factory", _TABLE_THINGS, (*photos, "tabletop", "tabletop", "tabletop"), weight=1.5),
+        _normal("photo-furniture", "factory", _LARGE_THINGS, photos, weight=1.2),
+        _normal("photo-oddments", "factory", ("oddment",), photos, weight=1.5),
+        _normal(
+            "photo-mixed",
+            "factory",
+            ("person", "person", "dog", "cat-side", "horse", "ball", "bicycle", "skateboard", "chair", "bag", "umbrella"),
+            photos,
+            weight=1.2,
+        ),
+    )
+
+
+def _board() -> tuple[Family, ...]:
+    """What a day on the demo board brings."""
+    real = replace(_REAL, back_hair=("wavy", "buns", "braids"), fringes=("parted",), tops=("puff", "tank"), hats=("straw", "beret"))
+    return (
+        _anime("braids-by-the-sea", "board", ("person",), ("beach", "water"), _BOARD_LOOK, line=(0.025, 0.06), weight=2.0),
         _anime("library-people", "board", ("person",), ("library", "cafe"), _BOARD_LOOK, line=(0.02, 0.05), tint=(0.5, 1.0), weight=2.0),
         _anime("burrow-animals", "board", ("rabbit", "fox", "penguin"), ("beach", "cafe", "water"), _BOARD_LOOK, weight=1.5),
         _anime("toy-shop", "board", ("guitar", "rocket", "alien"), ("library", "cafe"), _BOARD_LOOK, weight=0.7),
+        _normal("shore-people", "board", ("person",), ("water", "beach"), real, weight=1.5),
+        _normal("shore-animals", "board", ("sheep", "fox", "penguin", "elephant"), ("water", "beach"), weight=1.5),
+        _normal("desk-things", "board", ("laptop", "bottle", "guitar"), ("library", "cafe")),
+    )
+
+
+def _golden() -> tuple[Family, ...]:
+    """What the gate judges by."""
+    real = replace(_REAL, back_hair=("hime", "puffy"), hats=("hood",), tops=("armour", "coat"))
+    return (
         _anime("court-people", "golden", ("person",), ("mountains", "night"), _GOLDEN_LOOK, weight=2.0),
         _anime("pond-animals", "golden", ("frog", "elephant", "sheep", "crab"), ("mountains", "night"), _GOLDEN_LOOK),
         _anime("harvest-things", "golden", ("fruit", "bottle"), ("mountains", "night"), _GOLDEN_LOOK, weight=0.4),
+        _normal("highland-animals", "golden", ("giraffe", "zebra", "rabbit", "wader"), ("mountains",), weight=1.5),
+        _normal("highland-people", "golden", ("person",), ("mountains", "night"), real),
+        _normal("market-things", "golden", ("fruit", "tent"), ("mountains", "night")),
+    )
+
+
+def _audit() -> tuple[Family, ...]:
+    """What nothing but the audit reads."""
+    real = replace(_REAL, back_hair=("sidetail", "none"), fringes=("slick",), hats=("beret",))
+    return (
         _anime("cave-people", "audit", ("person",), ("cave",), _AUDIT_LOOK, weight=2.0),
         _anime("cave-animals", "audit", ("dragon", "snail", "giraffe", "zebra", "wader"), ("cave",), _AUDIT_LOOK),
-        _normal("photo-people", "factory", ("person",), _PHOTOS, _REAL, weight=2.0),
-        _normal("photo-animals", "factory", ("dog", "cat-side", "horse", "cow", "bear-side", "pig", "deer", "bird", "cat", "bear", "puppy", "snake", "turtle"), _PHOTOS, weight=2.0),
-        _normal("photo-vehicles", "factory", ("car", "boat", "bicycle"), _PHOTOS),
-        _normal("photo-table", "factory", ("mug", "bowl", "cake", "bag", "book", "ball", "clock", "parcel", "sign"), _PHOTOS, weight=1.5),
-        _normal("photo-furniture", "factory", ("chair", "lamp", "plant", "umbrella"), _PHOTOS),
-        _normal("shore-people", "board", ("person",), ("water", "beach"), replace(_REAL, back_hair=("wavy", "buns", "braids"), fringes=("parted",), tops=("puff", "tank"), hats=("straw", "beret")), weight=1.5),
-        _normal("shore-animals", "board", ("sheep", "fox", "penguin", "elephant"), ("water", "beach", "field-photo"), weight=1.5),
-        _normal("desk-things", "board", ("laptop", "bottle", "guitar"), ("library", "clutter")),
-        _normal("highland-animals", "golden", ("giraffe", "zebra", "rabbit", "wader"), ("mountains", "texture"), weight=1.5),
-        _normal("highland-people", "golden", ("person",), ("mountains", "night"), replace(_REAL, back_hair=("hime", "puffy"), hats=("hood",), tops=("armour", "coat"))),
-        _normal("market-things", "golden", ("fruit", "rocket"), ("mountains", "floor-and-wall")),
-        _normal("hall-animals", "audit", ("monkey", "crab", "snail", "fish", "hamster"), ("cave",), weight=1.5),
-        _normal("hall-people", "audit", ("person",), ("cave", "cafe"), replace(_REAL, back_hair=("sidetail", "none"), fringes=("slick",), hats=("beret",))),
-        _normal("hall-things", "audit", ("robot", "balloon"), ("cave", "cafe")),
+        _normal("hall-animals", "audit", ("crab", "snail", "dragon", "hamster"), ("cave",), weight=1.5),
+        _normal("hall-people", "audit", ("person",), ("cave",), real),
+        _normal("hall-things", "audit", ("robot", "rocket"), ("cave",)),
     )
-}  # fmt: skip
-"""All families by name."""
 
-ALL_HATS: Final = HATS
+
+FAMILIES: Final[dict[str, Family]] = {family.name: family for family in (*_factory(), *_board(), *_golden(), *_audit())}
+"""All families by name."""

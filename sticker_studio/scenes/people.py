@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sticker_studio.scenes import colour as tones
+from sticker_studio.scenes import things
 from sticker_studio.scenes.colour import Colour, darker, lighter
-from sticker_studio.scenes.geometry import Points, arc, box, ellipse, limb, mirror, points, rounded, spline, star, tube, tuft
+from sticker_studio.scenes.geometry import Points, arc, box, ellipse, limb, mirror, points, rounded, spline, tube, tuft
 from sticker_studio.scenes.layer import PATTERNS, Layer
 
 BACK_HAIR = ("none", "short", "bob", "long", "spiky", "ponytail", "twintails", "braids", "buns", "wavy", "drills", "puffy", "sidetail", "hime")
@@ -14,6 +15,9 @@ FRINGES = ("straight", "swept", "spiky", "curtain", "parted", "curls", "hime", "
 TOPS = ("shirt", "blazer", "sailor", "hoodie", "tunic", "puff", "armour", "kimono", "coat", "tank")
 BOTTOMS = ("skirt", "trousers", "shorts", "dress", "gown", "wrap")
 ARMS = ("down", "hips", "wave", "folded", "behind", "reach", "clasped")
+PROPS = ("book", "mug", "umbrella", "balloon", "parcel", "ball", "bag", "plant")
+"""What people and mascots may hold."""
+EXTRAS = ("cape", "wings", "sash", "tail", "pack")
 HATS = ("band", "bow", "cap", "witch", "ears", "beret", "straw", "hood", "crown", "headphones", "horns", "flower")
 
 
@@ -32,6 +36,9 @@ class Look:
     """Height of the figure in heads, from and to."""
     eye: tuple[float, float] = (0.8, 1.3)
     """Size of the eyes against the usual drawn ones."""
+    extras: tuple[str, ...] = EXTRAS
+    extra_chance: float = 0.2
+    prop_chance: float = 0.12
     real: bool = False
     """Natural faces and colours instead of drawn ones."""
 
@@ -58,28 +65,67 @@ class Body:
     """Seen from behind."""
 
 
-def draw(layer: Layer, look: Look) -> tuple[float, float]:
-    """Draw one person; returns the top and bottom y of the figure that `measure` promises."""
+def draw(layer: Layer, look: Look) -> None:
+    """Draw one person, from the parts that lie behind to those in front."""
     rng = layer.rng
     body = _body(rng, look)
     kind = {name: str(rng.choice(getattr(look, name))) for name in ("back_hair", "fringes", "tops", "bottoms", "arms")}
     hat = str(rng.choice(look.hats)) if rng.random() < look.hat_chance else ""
-    if not body.away:
-        _back_hair(layer, body, kind["back_hair"])
-    if hat == "hood":
-        layer.shape(ellipse(0, 0.05, 1.25, 1.3), body.top)
+    tilt = rng.normal(0, 0.07)
+    if rng.random() < look.extra_chance:
+        _extra(layer, body, str(rng.choice(look.extras)))
+    with layer.within(0, 0, 1, turn=tilt):
+        if not body.away:
+            _back_hair(layer, body, kind["back_hair"])
+        if hat == "hood":
+            layer.shape(ellipse(0, 0.05, 1.25, 1.3), body.top)
     _legs(layer, body, kind["bottoms"])
-    raised = kind["arms"] == "behind"
-    if raised:
+    behind = kind["arms"] == "behind"
+    if behind:
         _arms(layer, body, kind["arms"], kind["tops"])
     layer.shape(tube([(0, 0.75), (0, body.shoulder[1] + 0.1)], 0.52, 0.6), body.skin, shade=0.8)
     _torso(layer, body, kind["tops"], kind["bottoms"])
-    if not raised:
-        _arms(layer, body, kind["arms"], kind["tops"])
-    _head(layer, body, look, kind)
-    if hat and hat != "hood":
-        _hat(layer, body, hat)
-    return -1.3, body.bottom
+    if not behind:
+        hands = _arms(layer, body, kind["arms"], kind["tops"])
+        if rng.random() < look.prop_chance:
+            hold(layer, *hands[rng.integers(2)], 0.55)
+    with layer.within(0, 0, 1, turn=tilt):
+        _head(layer, body, look, kind)
+        if hat and hat != "hood":
+            _hat(layer, body, hat)
+
+
+def hold(layer: Layer, x: float, y: float, scale: float) -> None:
+    """Something in the hand at x,y; it counts as part of who holds it."""
+    rng = layer.rng
+    with layer.within(x, y - 2.6 * scale, scale * rng.uniform(0.6, 1.3), turn=rng.normal(0, 0.2)):
+        things.KINDS[str(rng.choice(PROPS))](layer)
+
+
+def _extra(layer: Layer, body: Body, kind: str) -> None:
+    """What hangs behind: a cape, wings, a sash, a tail, a pack."""
+    rng = layer.rng
+    wide, y = body.shoulder
+    hip = body.hip[1]
+    cloth = tones.anything(rng)
+    if kind == "cape":
+        low, flare = y + (body.bottom - y) * rng.uniform(0.4, 0.9), wide * rng.uniform(1.3, 2.2)
+        hem = [(flare * (1 - k / 4) + rng.uniform(-0.1, 0.3), low + rng.uniform(-0.2, 0.2)) for k in range(9)]
+        layer.shape(np.vstack([points((-wide * 0.9, y - 0.1), (wide * 0.9, y - 0.1)), spline(hem, closed=False, steps=4)]), cloth)
+    elif kind == "wings":
+        for side in (-1, 1):
+            for k in range(4):
+                tip = (side * rng.uniform(2.4, 3.4), y - 1.2 + 1.1 * k)
+                layer.shape(tuft((side * 0.3, y + 0.6), tip, 0.9, -side * 0.15), lighter(cloth, 0.6))
+    elif kind == "sash":
+        for side in (-1, 1):
+            layer.shape(spline([(0, hip - 0.4), (side * 1.5, hip - 0.9), (side * 1.6, hip + 0.1)]), cloth)
+            layer.shape(limb([(side * 0.5, hip - 0.2), (side * 1.4, hip + 0.9), (side * rng.uniform(1.2, 1.9), hip + rng.uniform(1.6, 2.8))], 0.55, 0.5), cloth)
+    elif kind == "tail":
+        side = rng.choice([-1, 1])
+        layer.shape(limb([(0, hip), (side * 1.6, hip + 0.8), (side * 2.2, hip - 0.6), (side * rng.uniform(1.8, 2.8), hip - 1.6)], 0.4, 0.3), body.hair)
+    else:
+        layer.shape(rounded(-wide * 1.25, y + 0.1, wide * 1.25, hip - 0.2, 0.5), cloth)
 
 
 def _body(rng: np.random.Generator, look: Look) -> Body:
@@ -157,6 +203,7 @@ def _torso(layer: Layer, body: Body, top: str, bottom: str) -> None:
         layer.shape(np.vstack([neck, mirror(neck)[::-1]]), body.top, pattern=pattern, second=body.trim)
     else:
         layer.shape(trunk, body.top, pattern=pattern, second=body.trim)
+    _folds(layer, body, waist_y)
     _lower(layer, body, bottom, waist, waist_y)
     if not body.away:
         _collar(layer, body, top)
@@ -167,6 +214,29 @@ def _torso(layer: Layer, body: Body, top: str, bottom: str) -> None:
     if rng.random() < 0.3:
         for k in range(3):
             layer.shape(ellipse(0, y + (hip - y) * (0.3 + 0.2 * k), 0.06, 0.06), body.trim, shade=0)
+
+
+def _folds(layer: Layer, body: Body, waist_y: float) -> None:
+    """Creases of the cloth from the armpits and the waist; a bust now and then."""
+    rng = layer.rng
+    wide, y = body.shoulder
+    dark = darker(body.top, 0.68)
+    for side in (-1, 1):
+        if rng.random() < 0.6:
+            reach = rng.uniform(0.2, 0.6) * wide
+            crease = points(
+                (side * wide * 0.85, y + 0.45),
+                (side * (wide * 0.8 - reach * 0.5), y + 0.75),
+                (side * (wide * 0.75 - reach), y + 0.7),
+                (side * wide * 0.8, y + 0.6),
+            )
+            layer.shape(crease, dark, shade=0, line=0)
+        if rng.random() < 0.5:
+            x = side * rng.uniform(0.1, 0.6) * wide
+            layer.shape(tuft((x, waist_y), (x * 0.7, waist_y - rng.uniform(0.3, 0.8)), 0.14, 0.1), dark, shade=0, line=0)
+    if rng.random() < 0.3:
+        for side in (-1, 1):
+            layer.stroke(arc(side * wide * 0.4, y + 0.55, wide * 0.36, 0.3, 0.1 * np.pi, 0.9 * np.pi), dark, 0.05)
 
 
 def _lower(layer: Layer, body: Body, kind: str, waist: float, waist_y: float) -> None:
@@ -254,8 +324,10 @@ def _tie(layer: Layer, body: Body, y: float) -> None:
         layer.shape(points((-0.1, y - 0.1), (0.1, y - 0.1), (0.18, y + 0.8), (0, y + 1.0), (-0.18, y + 0.8)), cloth, shade=0.4)
 
 
-def _arms(layer: Layer, body: Body, pose: str, top: str) -> None:
+def _arms(layer: Layer, body: Body, pose: str, top: str) -> list[tuple[float, float]]:
+    """Both arms; returns where the hands are."""
     rng = layer.rng
+    hands = []
     wide, y = body.shoulder
     reach = (body.hip[1] - y) * rng.uniform(0.6, 0.72)
     sleeve = {"tank": 0.0, "shirt": rng.choice([0.35, 1.0]), "puff": 0.35, "tunic": rng.choice([0.4, 1.0])}.get(top, 1.0)
@@ -266,6 +338,8 @@ def _arms(layer: Layer, body: Body, pose: str, top: str) -> None:
         shoulder = (side * (wide - 0.15), y + 0.2)
         path = [shoulder, (side * (wide - 0.15 + elbow[0]), y + 0.2 + elbow[1]), (side * (wide - 0.15 + hand[0]), y + 0.2 + hand[1])]
         _arm(layer, body, path, float(sleeve), puff=top == "puff", wide_cuff=top in ("kimono", "gown") or rng.random() < 0.1)
+        hands.append(path[2])
+    return hands
 
 
 def _arm_path(rng: np.random.Generator, pose: str, reach: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -297,6 +371,11 @@ def _arm(layer: Layer, body: Body, path: list[tuple[float, float]], sleeve: floa
     if sleeve >= 1 and wide_cuff:
         layer.shape(tube([path[1], (path[1][0] * 0.15 + hand[0] * 0.85, path[1][1] * 0.15 + hand[1] * 0.85)], width * 0.9, width * 2.0, cap=False), body.top)
     elif sleeve >= 1:
+        if layer.rng.random() < 0.6:
+            elbow = path[1]
+            layer.shape(
+                tuft((elbow[0] - width * 0.3, elbow[1]), (elbow[0] + width * 0.25, elbow[1] - width * 0.35), 0.13, 0.2), darker(body.top, 0.68), shade=0, line=0
+            )
         near = (path[1][0] * 0.15 + hand[0] * 0.85, path[1][1] * 0.15 + hand[1] * 0.85)
         layer.shape(tube([near, (hand[0] * 0.97 + near[0] * 0.03, hand[1] * 0.97 + near[1] * 0.03)], width * 0.85), body.trim, shade=0.4)
     elif sleeve > 0:
@@ -338,7 +417,7 @@ def _head(layer: Layer, body: Body, look: Look, kind: dict[str, str]) -> None:
         _real_face(layer, body)
     else:
         _drawn_face(layer, body, rng.uniform(*look.eye))
-    if kind["back_hair"] != "none" or rng.random() < 0.7:
+    if kind["back_hair"] != "none" or rng.random() < 0.9:
         _fringe(layer, body, kind["fringes"])
     if not look.real and rng.random() < 0.12:
         _glasses(layer, body)
@@ -435,6 +514,22 @@ def _curtain(
             ends.append((half * 1.0 * (1 - 2 * (k + 1) / tips), length - rng.uniform(0.15, 0.25 + ragged)))
     side_r, side_l = spline(right, closed=False, steps=5), spline(left, closed=False, steps=5)
     layer.shape(np.vstack([side_r, np.asarray(ends), side_l]), colour, shade=0.6, fade=fade)
+    if length > 0.9 and rng.random() < 0.75:
+        inside = [
+            (half * 0.62, 0.2),
+            (half * 0.66, length * 0.6),
+            (half * 0.3, length - 0.45),
+            (-half * 0.1, length - 0.25),
+            (-half * 0.6, length * 0.65),
+            (-half * 0.62, 0.2),
+        ]
+        layer.shape(spline(inside, steps=4), darker(colour, rng.uniform(0.55, 0.8)), shade=0, line=0)
+    for _ in range(int(rng.integers(0, 5))):
+        x = rng.uniform(-half * 0.95, half * 0.95)
+        lock = tuft(
+            (x * 0.92, rng.uniform(-0.2, 0.6)), (x * rng.uniform(0.95, 1.15), length - rng.uniform(-0.1, 0.5)), rng.uniform(0.15, 0.4), rng.uniform(-0.08, 0.08)
+        )
+        layer.shape(lock, colour if rng.random() < 0.5 else darker(colour, 0.8), shade=0.6, line=0.7 * (rng.random() < 0.6))
     for _ in range(int(rng.integers(2, 6))):
         x = rng.uniform(-half * 0.85, half * 0.85)
         layer.stroke(spline([(x * 0.8, 0.2), (x + wave * 0.1, (0.2 + length) / 2), (x * 1.05, length - 0.3)], closed=False), darker(colour, 0.62), 0.04)
@@ -469,7 +564,13 @@ def _back_hair(layer: Layer, body: Body, kind: str) -> None:
             layer.shape(limb(curl, 0.7, 0.18), hair, shade=0.7, fade=fade)
         layer.shape(_cap(), hair)
     elif kind == "spiky":
-        layer.shape(star(0, -0.1, rng.uniform(1.35, 1.7), 0.95, int(rng.integers(8, 14)), turn=rng.uniform(0, 1)), hair)
+        tips = int(rng.integers(7, 12))
+        layer.shape(_cap(), hair)
+        for angle in np.linspace(0.75 * np.pi, 2.25 * np.pi, tips) + rng.uniform(-0.12, 0.12, tips):
+            c, s = float(np.cos(angle)), float(np.sin(angle))
+            reach = rng.uniform(1.35, 1.85)
+            layer.shape(tuft((c * 0.6, -0.15 + s * 0.6), (c * reach, -0.15 + s * reach), 0.75, rng.uniform(-0.15, 0.15)), hair, shade=0.6)
+        layer.shape(ellipse(0, -0.25, 0.9, 0.85), hair, line=0, shade=0)
     elif kind == "puffy":
         size = rng.uniform(1.25, 1.6)
         for angle in np.linspace(0.8 * np.pi, 2.2 * np.pi, 9):

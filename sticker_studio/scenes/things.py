@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from sticker_studio.scenes import colour as tones
+from sticker_studio.scenes import more_things
 from sticker_studio.scenes.colour import darker, lighter
 from sticker_studio.scenes.geometry import arc, blob, box, ellipse, limb, points, rounded, spline, star, tube, tuft
 from sticker_studio.scenes.layer import PATTERNS, Layer
@@ -332,6 +333,7 @@ def rocket(layer: Layer) -> None:
 
 
 KINDS: Final[dict[str, Callable[[Layer], None]]] = {
+    **more_things.KINDS,
     "mug": mug, "ball": ball, "parcel": parcel, "book": book, "lamp": lamp, "plant": plant, "car": car, "boat": boat, "cake": cake, "bowl": bowl,
     "chair": chair, "clock": clock, "sign": sign, "bottle": bottle, "laptop": laptop, "umbrella": umbrella, "guitar": guitar, "balloon": balloon,
     "fruit": fruit, "robot": robot, "bag": bag, "bicycle": bicycle, "rocket": rocket,
