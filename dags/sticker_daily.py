@@ -5,6 +5,7 @@ verb (docs/pipeline.md). Pools: `dvc` and `train`, one slot each. `register` ann
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Asset, Param
 from sticker_verbs import VerbOperator, log_failed_run
@@ -32,18 +33,18 @@ with DAG(
     },
 ):
     plan_boards = VerbOperator(task_id="plan_boards", stage="scraping", verb="boards", arguments=BOARDS, pick="boards")
-    harvest = VerbOperator.partial(task_id="harvest", stage="scraping", verb="harvest", arguments=BATCH, map_index_template="{{ task.each.source }}")
-    harvest = harvest.expand(each=plan_boards.output)
+    harvest = VerbOperator.partial(task_id="harvest", stage="scraping", verb="harvest", arguments=BATCH, map_index_template="{{ task.each.source }}").expand(
+        each=plan_boards.output
+    )
     validate_pins = VerbOperator(task_id="validate_pins", stage="scraping", verb="validate-pins", arguments=BATCH, trigger_rule="none_failed_min_one_success")
     snapshot = VerbOperator(task_id="snapshot", stage="labeling", verb="snapshot", arguments=BATCH, pool="dvc")
     plan_shards = VerbOperator(task_id="plan_shards", stage="labeling", verb="plan-shards", arguments=BATCH, pick="shards")
     label = VerbOperator.partial(
         task_id="label", stage="labeling", verb="label", arguments=BATCH, execution_timeout=timedelta(hours=2), map_index_template="shard {{ task.each.shard }}"
-    )
-    label = label.expand(each=plan_shards.output.map(lambda shard: {"shard": shard}))
+    ).expand(each=plan_shards.output.map(lambda shard: {"shard": shard}))
     validate_labels = VerbOperator(task_id="validate_labels", stage="labeling", verb="validate-labels", arguments=BATCH)
     build_dataset = VerbOperator(task_id="build_dataset", stage="labeling", verb="build-dataset", arguments=BATCH, pool="dvc")
-    fit = {"stage": "training", "pool": "train", "execution_timeout": timedelta(hours=6)}
+    fit: dict[str, Any] = {"stage": "training", "pool": "train", "execution_timeout": timedelta(hours=6)}
     fit_classifier = VerbOperator(task_id="fit_classifier", verb="fit-classifier", arguments=BATCH, **fit)
     fit_segmentor_anime = VerbOperator(task_id="fit_segmentor_anime", verb="fit-segmentor", arguments={**BATCH, "style": "anime"}, **fit)
     fit_segmentor_normal = VerbOperator(task_id="fit_segmentor_normal", verb="fit-segmentor", arguments={**BATCH, "style": "normal"}, **fit)

@@ -4,6 +4,7 @@ Started by the challengers' asset; the batch comes from the event's `extra` (or 
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Asset, Param
 from sticker_verbs import PolicyApprovalOperator, VerbOperator, log_failed_run
@@ -25,7 +26,7 @@ with DAG(
     on_failure_callback=log_failed_run,
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10), "retry_exponential_backoff": 2.0, "max_retry_delay": timedelta(minutes=5)},
 ):
-    limit = {"stage": "training", "execution_timeout": timedelta(minutes=30)}
+    limit: dict[str, Any] = {"stage": "training", "execution_timeout": timedelta(minutes=30)}
     gate = VerbOperator(task_id="gate", verb="gate", arguments=BATCH, **limit)
     approval = PolicyApprovalOperator(task_id="approval", subject="Promote the challengers?", body="The gate's verdicts.", verdicts=gate.output)
     promote = VerbOperator(task_id="promote", verb="promote", arguments={**BATCH, "approver": APPROVER}, **limit)

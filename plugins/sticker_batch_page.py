@@ -96,7 +96,7 @@ def thumbnail(data: bytes, label: "Instances | None") -> bytes:
     pixels = images.decode_rgb(data)
     scale = THUMBNAIL_PX / max(pixels.shape[:2])
     size_wh = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    small = cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
     if label is not None and label.objects:
         mask = cv2.resize(label.union.astype(np.uint8), size_wh, interpolation=cv2.INTER_AREA).astype(bool)
         small[mask] = (small[mask] * 0.55 + np.array([255, 40, 150]) * 0.45).astype(np.uint8)
