@@ -5,6 +5,9 @@ cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE VIRTUAL_ENV CONDA_PREFIX
 export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 
+# uv brings its own certificates; the machine's may know a proxy that they don't.
+if [[ -z ${SSL_CERT_FILE:-} && -s /etc/ssl/certs/ca-certificates.crt ]]; then export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt; fi
+
 fail() { printf 'bootstrap: %s\n' "$*" >&2; exit 2; }
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -21,7 +24,7 @@ find_uv() {
     for python in "${found_python:-}" python3.11 python3 python; do
         [[ -n $python ]] && command -v "$python" >/dev/null && "$python" -m pip --version >/dev/null 2>&1 || continue
         say "uv is not on the PATH: installing it to .venv-tools with $python -m pip"
-        "$python" -m pip install --quiet --disable-pip-version-check --target .venv-tools uv >&2 && { echo .venv-tools/bin/uv; return; }
+        "$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .venv-tools uv >&2 && { echo .venv-tools/bin/uv; return; }
     done
     fail "expected uv on the PATH, or a Python with pip to install it with; got neither. Install uv (https://docs.astral.sh/uv/) or python3-pip and run again."
 }
