@@ -22,7 +22,7 @@ SUBJECTS: Final = [("Everything found", "all"), ("The largest subject", "largest
 
 CSS: Final = """
 .gradio-container { max-width: 1080px !important; margin: 0 auto !important; }
-#sticker .image-frame, #sticker .image-container { background: repeating-conic-gradient(#d4d4d8 0 25%, #fafafa 0 50%) 0 0 / 28px 28px; border-radius: 8px; }
+#sticker .image-frame, #sticker .image-container { background: repeating-conic-gradient(#a8acb5 0 25%, #d6d8de 0 50%) 0 0 / 28px 28px; border-radius: 8px; }
 #sticker img { object-fit: contain; }
 #told { min-height: 5.5em; }
 #told .problem { border-left: 4px solid #dc2626; padding: 0.4em 0.9em; background: #fef2f2; color: #7f1d1d; border-radius: 4px; }

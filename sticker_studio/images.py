@@ -33,7 +33,8 @@ def open_upright(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = M
     except Image.DecompressionBombError as error:
         raise InputTooLarge(f"expected at most {max_pixels} pixels: {error}; send a smaller picture") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError, OverflowError) as error:
-        raise UndecodableImage(f"expected a whole JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture: {error}; check the file opens elsewhere") from error
+        found = "unknown format" if isinstance(error, UnidentifiedImageError) else error  # its own message is the address of our buffer
+        raise UndecodableImage(f"expected a whole JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture, got: {found}; check the file opens elsewhere") from error
     return _to_rgb_or_rgba(upright)
 
 

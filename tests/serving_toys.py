@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import httpx
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -70,3 +71,29 @@ def fill_cache(home: Path, *, version: str = "7") -> None:
         origin = json.dumps({"name": name, "version": version, "run_id": "r", "source": "s"})
         (folder / ORIGIN_NAME).write_text(origin)
         (home / "models" / name / LAST_GOOD_NAME).write_text(origin)
+
+
+def register(mlflow_uri: str, folder: Path, *, alias: str = "champion") -> str:
+    """Register `folder` over REST as a new version of the model that its card names, move `alias` to it, and return the version."""
+    name = json.loads((folder / "card.json").read_text())["name"]
+    with httpx.Client(base_url=mlflow_uri, timeout=30) as http:
+        run = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).raise_for_status().json()["run"]["info"]
+        source = f"{run['artifact_uri']}/model"
+        for file in folder.iterdir():
+            http.put(f"/api/2.0/mlflow-artifacts/artifacts/{source.removeprefix('mlflow-artifacts:/')}/{file.name}", content=file.read_bytes()).raise_for_status()
+        http.post("/api/2.0/mlflow/registered-models/create", json={"name": name})
+        answer = http.post("/api/2.0/mlflow/model-versions/create", json={"name": name, "source": source, "run_id": run["run_id"]})
+        version = str(answer.raise_for_status().json()["model_version"]["version"])
+    point(mlflow_uri, name, version, alias=alias)
+    return version
+
+
+def point(mlflow_uri: str, name: str, version: str, *, alias: str = "champion") -> None:
+    """Move an alias."""
+    fields = {"name": name, "alias": alias, "version": version}
+    httpx.post(f"{mlflow_uri}/api/2.0/mlflow/registered-models/alias", json=fields, timeout=30).raise_for_status()
+
+
+def forget(mlflow_uri: str, name: str) -> None:
+    """Delete a registered model."""
+    httpx.request("DELETE", f"{mlflow_uri}/api/2.0/mlflow/registered-models/delete", json={"name": name}, timeout=30)
