@@ -97,7 +97,8 @@ def restore(
     settings = Settings.from_env()
     snapshots.check_id(snapshot)
     target = to or settings.home / "restored" / snapshot
-    cli.emit(snapshots.restore(snapshot, to=target, remote_url=settings.dvc_remote_url, project=settings.params.absolute().parent))
+    files = [Path(__file__).absolute().parents[1] / "dvc.yaml", settings.params]
+    cli.emit(snapshots.restore(snapshot, to=target, remote_url=settings.dvc_remote_url, files=files))
 
 
 if __name__ == "__main__":

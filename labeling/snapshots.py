@@ -189,8 +189,8 @@ def snapshot(store: ObjectStore, workspace: Workspace, *, batch: str) -> dict[st
     return {name: known[name] for name in ("batch", "snapshot", "pins")}
 
 
-def restore(snapshot_id: str, *, to: Path, remote_url: str, project: Path) -> dict[str, Any]:
-    """Bring `snapshot_id` into a workspace at `to`, with the `dvc.yaml` and `params.yaml` of `project`, ready for `dvc repro`.
+def restore(snapshot_id: str, *, to: Path, remote_url: str, files: Sequence[Path]) -> dict[str, Any]:
+    """Bring `snapshot_id` into a workspace at `to`, with `files` (`dvc.yaml` and `params.yaml`) beside its data, ready for `dvc repro`.
 
     Raises `InputError` when `to` holds something that is no DVC workspace.
     """
@@ -199,9 +199,8 @@ def restore(snapshot_id: str, *, to: Path, remote_url: str, project: Path) -> di
     workspace = Workspace(to, remote_url=remote_url)
     workspace.prepare()
     workspace.checkout(snapshot_id)
-    for name in ("dvc.yaml", "params.yaml"):
-        if (project / name).is_file():
-            shutil.copyfile(project / name, to / name)
+    for file in files:
+        shutil.copyfile(file, to / file.name)
     pins = manifests.from_parquet((workspace.data / MANIFEST).read_bytes())
     labels = len(list((workspace.data / "labels").glob("*.json")))
     return {"snapshot": snapshot_id, "workspace": str(to.absolute()), "pins": len(pins), "labels": labels}

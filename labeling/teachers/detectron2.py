@@ -6,6 +6,7 @@ Wu et al. 2019. Trained on COCO; its 80 names become the project's classes by `p
 from __future__ import annotations
 
 import contextlib
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -90,7 +91,7 @@ def _build(weights_file: Path, *, min_score: float, flip: bool, short_side_px: i
     model = build_model(config).eval()
     try:
         DetectionCheckpointer(model).load(str(weights_file))
-    except (OSError, ValueError, RuntimeError, KeyError, EOFError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, EOFError, ImportError, pickle.UnpicklingError) as error:
         raise ContractViolation(f"{weights_file}: expected weights of Detectron2's {CONFIG}: {error}; fetch the file again") from error
     model.eval()
     resize = transforms.ResizeShortestEdge([short_side_px] * 2, config.INPUT.MAX_SIZE_TEST)

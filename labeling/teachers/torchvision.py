@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 NAME: Final = "torchvision"
 MISSING: Final = "the packages torch and torchvision are not installed; install the extra 'training'"
 MAX_SIDE_PX: Final = 1333
+PROPOSALS: Final = 300
+"""Boxes that reach the second stage. torchvision's default of 1000 doubles the time on a CPU for objects too small for a sticker."""
 
 
 class TorchvisionTeacher:
@@ -57,10 +60,12 @@ def _build(weights_file: Path, *, min_score: float, short_side_px: int, device: 
     from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, maskrcnn_resnet50_fpn_v2
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, box_score_thresh=min_score, min_size=short_side_px, max_size=MAX_SIDE_PX)
+    model = maskrcnn_resnet50_fpn_v2(
+        weights=None, weights_backbone=None, box_score_thresh=min_score, min_size=short_side_px, max_size=MAX_SIDE_PX, rpn_post_nms_top_n_test=PROPOSALS
+    )
     try:
         model.load_state_dict(torch.load(weights_file, map_location="cpu", weights_only=True))
-    except (OSError, ValueError, RuntimeError, KeyError, EOFError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ContractViolation(f"{weights_file}: expected a state dict of torchvision's maskrcnn_resnet50_fpn_v2: {error}; fetch the file again") from error
     categories = list(MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.meta["categories"])
     return model.eval().to(device), device, categories
