@@ -354,7 +354,7 @@ def test_a_snapshot_comes_back_from_the_remote_alone_byte_for_byte_and_builds_th
 def test_an_unknown_snapshot_is_refused_before_anything_is_fetched(tmp_path):
     unknown = "0" * 32
     with pytest.raises(InputError, match=f"snapshot {unknown}: not in the remote"):
-        snapshots.restore(unknown, to=tmp_path / "to", remote_url=str(tmp_path / "remote"), project=tmp_path)
+        snapshots.restore(unknown, to=tmp_path / "to", remote_url=str(tmp_path / "remote"), files=[])
     with pytest.raises(InputError, match="32 hexadecimal digits"):
         snapshots.check_id("../../etc")
 
@@ -362,7 +362,7 @@ def test_an_unknown_snapshot_is_refused_before_anything_is_fetched(tmp_path):
 def test_a_folder_with_other_files_is_not_restored_into(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="new or empty folder"):
-        snapshots.restore("0" * 32, to=tmp_path, remote_url=str(tmp_path / "remote"), project=tmp_path)
+        snapshots.restore("0" * 32, to=tmp_path, remote_url=str(tmp_path / "remote"), files=[])
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
@@ -383,5 +383,5 @@ def test_pins_of_a_second_batch_are_added_to_the_same_history(tmp_path):
     second = snapshots.snapshot(store, workspace, batch="20261121T000000")
     assert (first["pins"], second["pins"]) == (2, 3)
     assert first["snapshot"] != second["snapshot"]
-    back = snapshots.restore(first["snapshot"], to=tmp_path / "back", remote_url=workspace.remote_url, project=tmp_path)
+    back = snapshots.restore(first["snapshot"], to=tmp_path / "back", remote_url=workspace.remote_url, files=[])
     assert back["pins"] == 2
