@@ -2,6 +2,9 @@
 
 import json
 import logging
+import signal
+import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -37,6 +40,7 @@ def harvest(
     from scraping import harvest as job
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each address says nothing that the counts do not
+    signal.signal(signal.SIGTERM, _end)
     settings = Settings.from_env()
     scraping = params.load(settings.params).scraping
     declared = _style(style)
@@ -64,13 +68,19 @@ def demo_board(
     anime: Annotated[int, typer.Option(min=1, help="Different pins on /anime; the unfit ones come on top.")] = 165,
     normal: Annotated[int, typer.Option(min=1, help="Different pins on /normal; the unfit ones come on top.")] = 165,
     seed: Annotated[int, typer.Option(min=0)] = 1,
+    host: Annotated[str, typer.Option(help="Address to listen on; containers need 0.0.0.0.")] = "127.0.0.1",
 ) -> None:
-    """Serve the demo board on loopback until ended."""
+    """Serve the demo board until ended."""
     from scraping.demo_board.app import serve
 
     settings = Settings.from_env()
     numbers: dict[Style, int] = {"anime": anime, "normal": normal}
-    serve(numbers, seed=seed, cache=settings.home.absolute() / "demo_board", port=port or settings.board_port)
+    serve(numbers, seed=seed, cache=settings.home.absolute() / "demo_board", port=port or settings.board_port, host=host)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """A task that is ended closes its browser on the way out."""
+    sys.exit(128 + number)
 
 
 def _parse_boards(text: str) -> list[BoardParams]:

@@ -4,10 +4,12 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from urllib3.exceptions import HTTPError
 
 from sticker_studio.errors import FetchFailed, Unavailable
 from sticker_studio.fetch import USER_AGENT
@@ -49,12 +51,7 @@ class BoardPage:
 
     def open(self, url: str) -> None:
         """Load `url`. Raises `FetchFailed` when the page does not load."""
-        from selenium.common.exceptions import WebDriverException
-
-        try:
-            self._driver.get(url)
-        except WebDriverException as error:
-            raise FetchFailed(f"{url}: expected the board's page in the browser, got {_first_line(error)}; check the address and the network") from error
+        self._told(url, lambda: self._driver.get(url))
 
     @property
     def url(self) -> str:
@@ -68,16 +65,30 @@ class BoardPage:
 
     def links(self) -> list[dict[str, str]]:
         """Links to pins in the page now: `{"href", "src", "srcset", "alt"}`, in page order."""
-        rows: Any = self._driver.execute_script(_LINKS)
+        rows = self._script(_LINKS)
         return [{str(key): str(value) for key, value in row.items()} for row in rows]
 
     def scroll(self) -> None:
         """Move down by most of a window, as a reader does, so that virtualised rows appear in turn."""
-        self._driver.execute_script(_SCROLL)
+        self._script(_SCROLL)
 
     def decline_consent(self) -> str:
         """Decline a consent banner if one lies over the page; the text of the button pressed, or empty."""
-        return str(self._driver.execute_script(_CONSENT))
+        return str(self._script(_CONSENT))
+
+    def _script(self, text: str) -> Any:
+        return self._told("the board's page", lambda: self._driver.execute_script(text))
+
+    def _told(self, what: str, call: Callable[[], Any]) -> Any:
+        """`call()`, a browser's failure in it (no answer, a crashed tab) as `FetchFailed`."""
+        from selenium.common.exceptions import WebDriverException
+
+        try:
+            return call()
+        except (WebDriverException, OSError, HTTPError) as error:
+            raise FetchFailed(
+                f"{what}: expected an answer of the browser, got {_first_line(error)}; check the address and the network", reason="browser"
+            ) from error
 
 
 def binaries(path: str | None = None) -> tuple[str, str] | None:
@@ -96,7 +107,7 @@ def opened(*, page_time_limit_s: float = 60.0) -> Iterator[BoardPage]:
             driver.set_page_load_timeout(page_time_limit_s)
             yield BoardPage(driver)
         finally:
-            driver.quit()
+            _quit(driver)
 
 
 def _start(profile: Path) -> "WebDriver":
@@ -117,6 +128,15 @@ def _start(profile: Path) -> "WebDriver":
         return webdriver.Chrome(options=options, service=Service(executable_path=found[1]) if found else Service())
     except (WebDriverException, OSError) as error:
         raise Unavailable(f"expected a browser that starts, got {_first_line(error)}; {_REMEDY}") from error
+
+
+def _quit(driver: "WebDriver") -> None:
+    from selenium.common.exceptions import WebDriverException
+
+    try:
+        driver.quit()
+    except (WebDriverException, OSError, HTTPError) as error:
+        _log.warning("browser: it had ended before it was closed (%s)", _first_line(error))
 
 
 def _sandbox() -> tuple[str, ...]:

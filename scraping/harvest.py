@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -211,9 +211,10 @@ def _recorded(store: ObjectStore, request: Request) -> dict[str, Any] | None:
     manifest, result = _keys(request)
     if not (store.exists(manifest) and store.exists(result)):
         return None
-    record = store.get_json(result)
-    same = record.get("request") == asdict(request)
-    return dict(record["result"]) if same and record.get("complete") and all(store.exists(pin.store_key) for pin in read_manifest(store, manifest)) else None
+    record: dict[str, Any] = store.get_json(result)
+    complete, limit = record.pop("complete", False), record.pop("limit", None)
+    same = (record.get("board"), record.get("style"), limit) == (request.source, request.style, request.limit)
+    return record if complete and same and all(store.exists(pin.store_key) for pin in read_manifest(store, manifest)) else None
 
 
 def _write(store: ObjectStore, request: Request, tally: Tally, *, complete: bool) -> dict[str, Any]:
@@ -230,5 +231,5 @@ def _write(store: ObjectStore, request: Request, tally: Tally, *, complete: bool
         "manifest": manifest,
     }
     store.put(manifest, manifests.to_parquet(tally.pins))
-    store.put_json(record, {"request": asdict(request), "complete": complete, "result": result})
+    store.put_json(record, result | {"limit": request.limit, "complete": complete})
     return result

@@ -73,7 +73,7 @@ def run(batch: str, *, settings: Settings, params: Params) -> dict[str, Any]:
 def read_harvested(store: ObjectStore, batch: str) -> Harvested:
     """All boards' manifests and counts. Raises `NotEnoughData` when there is none."""
     records = [key for key in store.keys(f"batches/{batch}/boards") if key.endswith(".json")]
-    results = [store.get_json(key)["result"] for key in records]
+    results = [store.get_json(key) for key in records]
     if not results:
         raise NotEnoughData(f"batch {batch}: expected at least one harvested board, found none; run python -m scraping harvest --batch {batch} first")
     pins = tuple(pin for result in results for pin in read_manifest(store, result["manifest"]))

@@ -1,14 +1,17 @@
 """Harvest and validation end to end: own folders, lists of addresses, and the demo board in a real browser."""
 
+import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -294,12 +297,48 @@ def test_a_second_day_on_the_board_brings_only_new_pins(tmp_path: Path) -> None:
 def test_in_a_small_window_rows_leave_the_page_and_every_pin_is_found_all_the_same(tmp_path: Path) -> None:
     with board(tmp_path, anime=30) as port, browser.opened() as page:
         page._driver.set_window_size(560, 600)
-        found = list(sources.browse(page, f"http://127.0.0.1:{port}/anime?consent=1", PARAMS.scraping, idle_scrolls=2, settle_s=4.0))
+        walk = sources.browse(page, f"http://127.0.0.1:{port}/anime?consent=1", PARAMS.scraping, idle_scrolls=2, settle_s=4.0)
+        found = list(itertools.islice(walk, 30 + len(content.UNFIT)))
         still_there = {link["href"] for link in page.links()}
         assert page.decline_consent() == ""  # the first scroll has declined it
     assert [pin.page_url.split("/")[-2] for pin in found][:1] == [content.pins("anime", 30, 3)[0].id]
     assert {pin.page_url.split("/")[-2] for pin in found} == {pin.id for pin in content.pins("anime", 30, 3)}
     assert f"/pin/{content.pins('anime', 30, 3)[0].id}/" not in still_there
+
+
+@needs_browser
+def test_a_harvest_that_is_ended_leaves_no_browser_behind(tmp_path: Path) -> None:
+    # Not below tmp_path: Chromium keeps a socket there, whose path may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="sticker") as folder, board(tmp_path) as port:
+        profiles = Path(folder)
+        environ = os.environ | {"STICKER_HOME": str(tmp_path / "home"), "STICKER_BOARD_PORT": str(port), "TMPDIR": str(profiles)}
+        words = ["harvest", "--batch", DAY1, "--source", "demo:normal", "--style", "normal"]
+        running = subprocess.Popen([sys.executable, "-m", "scraping", *words], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL)
+        wait_until(lambda: (tmp_path / "home/store/pins").exists())
+        assert processes_naming(profiles)
+        running.terminate()
+        assert running.wait(20) == 128 + signal.SIGTERM
+        wait_until(lambda: not processes_naming(profiles))
+        assert list(profiles.glob("sticker-browser-*")) == []
+
+
+def wait_until(true: Callable[[], object], limit_s: float = 30) -> None:
+    ends = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < ends, f"not within {limit_s} s"
+        time.sleep(0.05)
+
+
+def processes_naming(text: object) -> list[str]:
+    """Ids of the processes with `text` in their command line."""
+    return [entry.parent.name for entry in Path("/proc").glob("[0-9]*/cmdline") if str(text).encode() in read_or_empty(entry)]
+
+
+def read_or_empty(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # the process has just ended
+        return b""
 
 
 @needs_browser
