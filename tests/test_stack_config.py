@@ -122,6 +122,15 @@ def test_the_service_alone_asks_no_registry(layout: Layout) -> None:
     assert Settings.from_env(environment).mlflow_uri == ""
 
 
+def test_the_monitors_scrape_the_ports_of_the_settings() -> None:
+    text = (ROOT / "monitoring" / "prometheus.yml").read_text()
+    changed = programs.with_ports(text, Settings(service_port=4100, exporter_port=4200))
+    assert "127.0.0.1:4100" in changed
+    assert "127.0.0.1:4200" in changed
+    assert "127.0.0.1:3000" not in changed
+    assert programs.with_ports(text, Settings()) == text
+
+
 def test_the_database_never_runs_as_root() -> None:
     assert postgres.user_for(0) in ("postgres", "nobody")
     assert postgres.user_for(1000) == ""

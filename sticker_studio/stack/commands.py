@@ -18,14 +18,15 @@ from rich.console import Console
 from sticker_studio import atomic
 from sticker_studio.errors import StickerError, Unavailable
 from sticker_studio.settings import Settings
-from sticker_studio.stack import browser, endpoint, network, options, pictures, programs, registry_view, stack, summary, watch
+from sticker_studio.stack import browser, endpoint, network, options, pictures, ports, programs, registry_view, stack, summary, watch
 from sticker_studio.stack.airflow_api import AirflowApi
 from sticker_studio.stack.programs import Program
 from sticker_studio.stack.stack import Stack
-from sticker_studio.stack.supervisor import Supervisor, resident_mb
+from sticker_studio.stack.supervisor import Supervisor, die_with, resident_mb
 
 DAGS: Final = (watch.DAILY, watch.PROMOTION)
 RUN_TIMEOUT_S: Final = 3600.0
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(Exception):
@@ -186,7 +187,7 @@ def _network(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
         say("network: STICKER_OFFLINE is set: embedded defaults")
         return {"offline": True, "reachable": []}
     found = network.probe()
-    say(f"network: {'reached ' + ', '.join(found) if found else 'offline (nothing reached within 5 s): embedded defaults'}")
+    say(f"network: {'reached ' + ', '.join(found) if found else 'offline, nothing answers: embedded defaults'}")
     return {"offline": not found, "reachable": found}
 
 
@@ -223,7 +224,7 @@ def _raise_stopped(number: int, frame: object) -> None:
 @contextmanager
 def _stopping(running: Stack, say: Callable[[str], None]) -> Iterator[Stopper]:
     """Whatever ends the block, the stack is stopped after it. A second Ctrl-C does not interrupt the stopping."""
-    previous = {number: signal.signal(number, _raise_stopped) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.signal(number, _raise_stopped) for number in SIGNALS}
     mine = not running.supervisor.running()
     try:
         yield Stopper(running.supervisor)
@@ -250,10 +251,13 @@ def monitor(root: Path, console: Console) -> int:
     settings = Settings.from_env(options.merged(os.environ, root / ".env"))
     layout = stack.layout_of(settings, root)
     commands = programs.monitors(settings, layout)
+    ports.check(settings, [program.port for program in commands])
+    config = (layout.root / "monitoring" / "prometheus.yml").read_text()
+    atomic.write_text(programs.prometheus_config(layout), programs.with_ports(config, settings))
     children = [_spawn(program, layout.logs) for program in commands]
     for program in commands:
         console.print(f"  {program.name:18} {programs.address(settings, program.port)}", highlight=False)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, _raise_stopped)
     try:
         while all(child.poll() is None for child in children):
@@ -262,6 +266,8 @@ def monitor(root: Path, console: Console) -> int:
     except Stopped:
         return 0
     finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         for child in children:
             child.terminate()
         for child in children:
@@ -271,4 +277,6 @@ def monitor(root: Path, console: Console) -> int:
 def _spawn(program: Program, logs: Path) -> "subprocess.Popen[bytes]":
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / f"{program.name}.log").open("ab") as log:
-        return subprocess.Popen(program.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            program.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=die_with(os.getpid())
+        )

@@ -1,5 +1,6 @@
 """What runs on one machine, as data, and as the text of a supervisord configuration."""
 
+import re
 import shlex
 import shutil
 import sys
@@ -105,19 +106,30 @@ def around(settings: Settings) -> tuple[Program, ...]:
 
 
 def monitors(settings: Settings, layout: Layout) -> tuple[Program, ...]:
-    """Prometheus, and Alertmanager where it is installed: `make monitor`. Raises `Unavailable` without Prometheus."""
+    """Prometheus, and Alertmanager where it and monitoring/alertmanager.yml are there: `make monitor`. Raises `Unavailable` without Prometheus."""
     if not shutil.which("prometheus"):
         raise Unavailable("expected prometheus on the PATH (Debian: apt install prometheus), found none")
-    configs = layout.root / "monitoring"
-    flags = (f"--config.file={configs / 'prometheus.yml'}", f"--storage.tsdb.path={layout.home / 'prometheus'}")
+    flags = (f"--config.file={prometheus_config(layout)}", f"--storage.tsdb.path={layout.home / 'prometheus' / 'data'}")
     listen = f"--web.listen-address={HOST}:{settings.prometheus_port}"
     found = [Program(name="prometheus", command=("prometheus", *flags, listen), port="prometheus_port")]
     alertmanager = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
-    if alertmanager:
-        alerts = (f"--config.file={configs / 'alertmanager.yml'}", f"--storage.path={layout.home / 'alertmanager'}", "--cluster.listen-address=")
+    config = layout.root / "monitoring" / "alertmanager.yml"
+    if alertmanager and config.exists():
+        alerts = (f"--config.file={config}", f"--storage.path={layout.home / 'alertmanager'}", "--cluster.listen-address=")
         listen = f"--web.listen-address={HOST}:{settings.alertmanager_port}"
         found.append(Program(name="alertmanager", command=(alertmanager, *alerts, listen), port="alertmanager_port"))
     return tuple(found)
+
+
+def prometheus_config(layout: Layout) -> Path:
+    """Where `make monitor` writes monitoring/prometheus.yml with this installation's ports."""
+    return layout.home / "prometheus" / "prometheus.yml"
+
+
+def with_ports(text: str, settings: Settings) -> str:
+    """A configuration that names the default loopback ports, with the ports of `settings` instead."""
+    ports = {str(field.default): str(getattr(settings, name)) for name, field in Settings.model_fields.items() if name.endswith("_port")}
+    return re.sub(rf"\b{re.escape(HOST)}:(\d+)\b", lambda found: f"{HOST}:{ports.get(found[1], found[1])}", text)
 
 
 def environment(settings: Settings, layout: Layout, secrets: Secrets, *, inherited: Mapping[str, str], cpus: int, registry: bool = True) -> dict[str, str]:

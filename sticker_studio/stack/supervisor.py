@@ -66,7 +66,7 @@ class Supervisor:
         with (self.layout.logs / "supervisord.out").open("wb") as output:
             child = subprocess.Popen(
                 command, env=dict(environment), cwd=self.layout.root, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=_die_with(os.getpid()),
+                start_new_session=True, preexec_fn=die_with(os.getpid()),
             )  # fmt: skip
         self._await(child)
         return child
@@ -126,7 +126,7 @@ class Supervisor:
             return []
 
 
-def _die_with(parent: int) -> Any:
+def die_with(parent: int) -> Any:
     """A hook for the forked child: TERM it when `parent` dies (Linux; elsewhere `make down` is needed after a kill)."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
