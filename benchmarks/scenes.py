@@ -1,4 +1,4 @@
-"""Pictures a second on one core that the scene generator draws, against the limit of 25 (`python benchmarks/scenes.py`).
+"""Pictures a second on one core that the scene generator draws, against the limit of 25 (`python -m benchmarks.scenes`).
 
 Processor time is measured, so that a busy machine does not count. Exits 1 below the limit.
 """

@@ -71,7 +71,7 @@ def quadruped(layer: Layer, name: str, *, drawn: bool) -> None:
         limb([(half * 0.55, back + height * 0.5), ((half * 0.75 + neck[0]) / 2, (back + neck[1]) / 2 + 0.15), neck], height * 0.72, build.head * 0.95), coat
     )
     layer.shape(body, coat, pattern=pattern, second=pale if build.extra != "stripes" else (40, 36, 40))
-    layer.shape(ellipse(half * 0.68, back + height * 0.5, height * 0.26, height * 0.3), coat, line=0, shade=0)
+    _joint(layer, half * 0.68, back + height * 0.5, height * 0.26, height * 0.3, coat)
     if build.extra == "mane":
         for k in range(6):
             share = k / 5
@@ -79,8 +79,14 @@ def quadruped(layer: Layer, name: str, *, drawn: bool) -> None:
             layer.shape(tuft((x, y), (x - 0.45, y + 0.6), 0.4, 0.1), darker(coat, 0.5))
     for x, swing in ((-half * 0.75, walk), (half * 0.6, -walk * 0.6)):
         _leg(layer, x, belly, leg, thick, swing, coat)
-        layer.shape(ellipse(x, belly - 0.3 - thick * 0.35, thick * 0.95, thick * 0.8), coat, line=0, shade=0)
+        _joint(layer, x, belly - 0.3 - thick * 0.35, thick * 0.95, thick * 0.8, coat)
     _side_head(layer, build, neck, coat, pale, drawn=drawn)
+
+
+def _joint(layer: Layer, x: float, y: float, rx: float, ry: float, coat: Colour) -> None:
+    """Hides the outline where a limb joins the trunk; shaded styles have none to hide."""
+    if layer.pen.line > 0:
+        layer.shape(ellipse(x, y, rx, ry), coat, line=0, shade=0)
 
 
 def _leg(layer: Layer, x: float, belly: float, length: float, thick: float, swing: float, coat: Colour) -> None:
@@ -328,12 +334,12 @@ def _front_arms(layer: Layer, wide: float, coat: Colour, *, merged: bool) -> Non
             else (side * wide * rng.uniform(0.55, 1.25), rng.uniform(2.9, 3.5))
         )
         layer.shape(limb([start, ((start[0] + end[0]) / 2 + side * 0.15, (start[1] + end[1]) / 2), end], 0.42, 0.38), coat)
-        layer.shape(ellipse(start[0] - side * 0.12, start[1], 0.24, 0.22), coat, line=0, shade=0)
+        _joint(layer, start[0] - side * 0.12, start[1], 0.24, 0.22, coat)
 
 
 def _front_face(layer: Layer, plan: Front, head: float, y: float, coat: Colour, pale: Colour, *, drawn: bool) -> None:
     rng = layer.rng
-    spread = head * (0.42 if plan.ears != "eyes" else 0.62)
+    spread = head * (rng.uniform(0.36, 0.6 if plan.merged else 0.46) if plan.ears != "eyes" else 0.62)
     eye_y = y - (0.05 if plan.ears != "eyes" else head * 0.75)
     size = head * (rng.uniform(0.15, 0.42) if drawn else 0.12)
     outer = rng.random() < 0.7 and drawn

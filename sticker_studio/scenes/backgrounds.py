@@ -418,7 +418,7 @@ def field_photo(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:
         below = np.arange(h)[:, None] > line[None, :]
         image[below] = textured(rng, _canvas(size_wh, darker(_green(rng), 0.6)), 1.2, exponent=0.9)[below]
     image[horizon:] = textured(
-        rng, _canvas((w, h - horizon), lighter(ground, 0.2), ground), rng.uniform(0.5, 1.3), exponent=0.8, stretch=rng.choice([1.0, 2.0, 4.0])
+        rng, _canvas((w, h - horizon), lighter(ground, 0.2), ground), rng.uniform(0.1, 1.2), exponent=0.8, stretch=rng.choice([1.0, 2.0, 4.0])
     )
     return image
 

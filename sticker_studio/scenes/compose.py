@@ -58,7 +58,7 @@ def picture(rng: np.random.Generator, family: Family, size_wh: tuple[int, int], 
 
 def _background(rng: np.random.Generator, family: Family, size_wh: tuple[int, int], *, real: bool) -> RGB:
     image = backgrounds.KINDS[str(rng.choice(family.backgrounds))](rng, size_wh)
-    if real and rng.random() < 0.6:
+    if real and rng.random() < 0.65:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), float(np.exp(rng.uniform(-0.7, 1.6)))))
     if not real and rng.random() < 0.4:
         image = backgrounds.textured(rng, image, rng.uniform(0.1, 0.7), exponent=rng.choice([0.8, 1.2]))
@@ -132,7 +132,18 @@ def _subject(
     else:
         things.KINDS[name](layer)
     colour, alpha = layer.finish()
+    if family.skins and rng.random() < family.skin_chance:
+        colour = _printed(rng, family.skins, colour, alpha)
     return Drawn(colour=colour, alpha=alpha, subject_class=subject_class)
+
+
+def _printed(rng: np.random.Generator, skins: tuple[str, ...], colour: Plane, alpha: Plane) -> Plane:
+    """The subject with another picture printed on it under its own shading."""
+    h, w = alpha.shape
+    share = rng.uniform(0.2, 0.85)
+    skin = backgrounds.KINDS[str(rng.choice(skins))](rng, (w, h)).astype(np.float32)
+    shading = colour.mean(axis=2, keepdims=True) * np.float32(0.7 / 128) + alpha[..., None] * np.float32(0.35)
+    return np.asarray(colour * (1 - share) + np.minimum(skin * shading, 255 * alpha[..., None]) * share, np.float32)
 
 
 def _matrix(unit_px: float, turn: float, flip: bool, at_px: tuple[float, float], anchor: tuple[float, float]) -> npt.NDArray[np.float64]:

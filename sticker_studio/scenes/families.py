@@ -1,7 +1,7 @@
 """Families: recipes of subjects, drawing manner and backgrounds. Each belongs to one split, so that no split sees another's."""
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from sticker_studio.scenes.layer import Shading
 from sticker_studio.scenes.people import Look
@@ -26,6 +26,9 @@ class Family:
     line_chance: float = 0.9
     tint: tuple[float, float] = (0.0, 1.0)
     shadings: tuple[Shading, ...] = ("cel", "cel", "soft", "flat")
+    skins: tuple[str, ...] = ()
+    """Backgrounds whose picture may be printed on subjects, so that neither texture nor smoothness tells a subject; empty for never."""
+    skin_chance: float = 0.0
     weight: float = 1.0
 
 
@@ -86,6 +89,7 @@ _PHOTOS: Final = (
     *("texture", "floor-and-wall", "field-photo", "field-photo", "foliage", "clutter", "buildings-photo", "room-photo"),
     *("tabletop", "brick", "fence", "open-sky", "bokeh"),
 )
+_SKINS: Final = ("texture", "texture", "clutter", "foliage", "wallpaper", "brick", "buildings-photo", "painted", "field-photo")
 _SIDE_ANIMALS: Final = ("dog", "cat-side", "horse", "cow", "bear-side", "pig", "deer", "bird", "bird-flying", "fish")
 _SITTING_ANIMALS: Final = ("cat", "bear", "puppy", "mouse", "owl", "monkey")
 _TABLE_THINGS: Final = ("mug", "ball", "parcel", "book", "cake", "bowl", "clock", "bag", "pizza", "sandwich", "teapot", "shoe", "donut")
@@ -105,6 +109,7 @@ def _normal(name: str, split: Split, subjects: tuple[str, ...], backgrounds: tup
 def _factory() -> tuple[Family, ...]:
     """Everything that factory training may see."""
     look, painted, photos = _FACTORY_LOOK, _PAINTED, _PHOTOS
+    printed: dict[str, Any] = {"skins": _SKINS, "skin_chance": 0.35}
     things = (*_TABLE_THINGS, *_LARGE_THINGS, *_VEHICLES)
     return (
         _anime("sprite-people", "factory", ("person",), painted, look, weight=3.0),
@@ -116,14 +121,14 @@ def _factory() -> tuple[Family, ...]:
         _anime("side-animals", "factory", _SIDE_ANIMALS, painted, look),
         _anime("crawlers", "factory", ("turtle", "butterfly", "snake"), painted, look, weight=0.4),
         _anime("drawn-things", "factory", things, painted, look, weight=1.2),
-        _anime("drawn-oddments", "factory", ("oddment",), painted, look, weight=0.5),
+        _anime("drawn-oddments", "factory", ("oddment",), painted, look, **printed, weight=0.5),
         _anime("glyphs", "factory", ("glyph:animal", "glyph:animal", "glyph:object", "glyph:person"), painted, look, weight=1.5),
-        _normal("photo-people", "factory", ("person",), photos, weight=2.5),
-        _normal("photo-animals", "factory", (*_SIDE_ANIMALS, *_SITTING_ANIMALS, "snake", "turtle"), photos, weight=2.5),
-        _normal("photo-vehicles", "factory", _VEHICLES, photos, weight=1.5),
-        _normal("photo-table", "factory", _TABLE_THINGS, (*photos, "tabletop", "tabletop", "tabletop"), weight=1.5),
-        _normal("photo-furniture", "factory", _LARGE_THINGS, photos, weight=1.2),
-        _normal("photo-oddments", "factory", ("oddment",), photos, weight=1.5),
+        _normal("photo-people", "factory", ("person",), photos, **printed, weight=2.5),
+        _normal("photo-animals", "factory", (*_SIDE_ANIMALS, *_SITTING_ANIMALS, "snake", "turtle"), photos, **printed, weight=2.5),
+        _normal("photo-vehicles", "factory", _VEHICLES, photos, **printed, weight=1.5),
+        _normal("photo-table", "factory", _TABLE_THINGS, (*photos, "tabletop", "tabletop", "tabletop"), **printed, weight=1.5),
+        _normal("photo-furniture", "factory", _LARGE_THINGS, photos, **printed, weight=1.2),
+        _normal("photo-oddments", "factory", ("oddment",), photos, **printed, weight=1.5),
         _normal(
             "photo-mixed",
             "factory",

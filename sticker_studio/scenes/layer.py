@@ -164,10 +164,7 @@ class Layer:
     def _photo(self, target: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8], colour: Colour, shade: float, pattern: str | None, second: Colour) -> None:
         """Rounded shading (the slope of the blurred cover against the light) times surface noise."""
         height, width = cover.shape
-        radius = max(1, int(min(height, width) * 0.32))
-        soft = cv2.blur(cover.astype(np.float32), (2 * radius + 1,) * 2, borderType=cv2.BORDER_CONSTANT)
-        dx, dy = self.pen.light
-        slope = _moved(soft, (dx, dy), -radius * 0.7) - _moved(soft, (dx, dy), radius * 0.7)
+        slope = _slope(cover, self.pen.light)
         tone = 0.92 + self.pen.depth * shade * 0.85 * np.clip(slope, -0.9, 0.55)
         if self.pen.texture > 0.02:
             tone *= 1 + self.pen.texture * (noise.field(self.rng, (width, height), exponent=self.pen.grain, zoom=float(self.rng.uniform(0.6, 1.6))) - 0.5)
@@ -190,6 +187,24 @@ class Layer:
         """The layer at picture size: HxWx3 float32 premultiplied colour 0..255 and HxW float32 alpha 0..1."""
         small = cv2.resize(self.pixels, self.size_wh, interpolation=cv2.INTER_AREA).astype(np.float32)
         return small[..., :3], small[..., 3] * np.float32(1 / 255)
+
+
+COARSE_PX: Final = 56
+"""Slopes are worked out with the shorter side reduced to about this."""
+
+
+def _slope(cover: npt.NDArray[np.uint8], light: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """HxW, about -1 (faces away from the light) to 1: the slope of the blurred cover along `light`."""
+    height, width = cover.shape
+    reduce = max(1, min(height, width) // COARSE_PX)
+    small = cv2.resize(cover, (max(1, width // reduce), max(1, height // reduce)), interpolation=cv2.INTER_AREA).astype(np.float32) if reduce > 1 else cover
+    radius = max(1, int(min(small.shape) * 0.32))
+    margin = 2 * radius
+    padded = cv2.copyMakeBorder(np.asarray(small, np.float32), margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
+    soft = np.asarray(cv2.blur(padded, (2 * radius + 1,) * 2), np.float32)
+    slope = _moved(soft, light, -radius * 0.7) - _moved(soft, light, radius * 0.7)
+    inner = slope[margin:-margin, margin:-margin]
+    return np.asarray(cv2.resize(inner, (width, height)) if reduce > 1 else inner, np.float32)
 
 
 def _moved(field: npt.NDArray[Any], way: tuple[float, float], distance: float) -> npt.NDArray[Any]:
