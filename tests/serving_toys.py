@@ -17,19 +17,21 @@ _STRIDE = 4
 
 
 def write_segmentor(folder: Path, name: str, *, version: str = "toy", score: float = 0.9) -> Path:
-    """A model of YOLO-seg's shape: one anchor, a box round everything, one prototype = 24 * (red - green) of the 4x4 px below it."""
+    """A model of YOLO-seg's shape: one anchor, a box round everything, one prototype = 24 * (red - green - 0.37) of the 4x4 px below it."""
     channels = np.zeros((1, 4 + 3 + 32, 1), np.float32)
     channels[0, :4, 0] = (SIDE / 2, SIDE / 2, SIDE, SIDE)
     channels[0, 4, 0] = score
     channels[0, 7, 0] = 24.0
     kernel = np.zeros((32, 3, _STRIDE, _STRIDE), np.float32)
     kernel[0, 0], kernel[0, 1] = 1 / _STRIDE**2, -1 / _STRIDE**2
+    bias = np.zeros(32, np.float32)
+    bias[0] = -0.37
     nodes = [
-        helper.make_node("Conv", ["images", "kernel"], ["output1"], strides=[_STRIDE, _STRIDE]),
+        helper.make_node("Conv", ["images", "kernel", "bias"], ["output1"], strides=[_STRIDE, _STRIDE]),
         helper.make_node("Identity", ["head"], ["output0"]),
     ]
     outputs = [_value("output0", [1, 39, 1]), _value("output1", [1, 32, SIDE // _STRIDE, SIDE // _STRIDE])]
-    return _write(folder, nodes, [("kernel", kernel), ("head", channels)], outputs, name=name, version=version, kind="segmentor")
+    return _write(folder, nodes, [("kernel", kernel), ("bias", bias), ("head", channels)], outputs, name=name, version=version, kind="segmentor")
 
 
 def write_classifier(folder: Path, *, version: str = "toy") -> Path:
