@@ -166,9 +166,10 @@ def _opened(source: str, settings: Settings, params: ScrapingParams, stack: Exit
     board = sources.parse(source, settings)
     if board.kind == "folder":
         return sources.list_folder(Path(board.where)), lambda uri: _read_file(uri, params.picture_max_bytes)
-    client = stack.enter_context(fetch.Client(allow=fetch.allow_list(settings.fetch_allow) | board.allow))
+    own = fetch.allow_list(settings.fetch_allow) | board.allow
+    client = stack.enter_context(fetch.Client(allow=own))
     robots = Robots(client, frozenset(host.split(":")[0] for host in fetch.allow_list(settings.robots_override)))
-    download = _downloader(client, robots, Pace(params.rate_per_host_hz), params)
+    download = _downloader(client, robots, Pace(params.rate_per_host_hz, own=own), params)
     if board.kind == "urls":
         return iter(sources.read_urls(_text(Path(board.where)))), download
     refusal = robots.refusal(board.where)
@@ -190,9 +191,12 @@ def _downloader(client: fetch.Client, robots: Robots, pace: Pace, params: Scrapi
 
 def _read_file(uri: str, max_bytes: int) -> bytes:
     path = Path(unquote(urlsplit(uri).path))
-    if path.stat().st_size > max_bytes:
-        raise InputTooLarge(f"{path}: expected at most {max_bytes} bytes, got {path.stat().st_size}; send a smaller file")
-    return path.read_bytes()
+    try:
+        if path.stat().st_size > max_bytes:
+            raise InputTooLarge(f"{path}: expected at most {max_bytes} bytes, got {path.stat().st_size}; send a smaller file")
+        return path.read_bytes()
+    except OSError as error:
+        raise FetchFailed(f"{path}: expected a file that can be read, got {error}; check its rights", reason="unreadable") from error
 
 
 def _text(path: Path) -> str:

@@ -31,7 +31,7 @@ class ScrapingParams(_Params):
     picture_time_limit_s: float = Field(gt=0)
     picture_max_bytes: int = Field(gt=0)
     picture_max_pixels: int = Field(gt=0)
-    rate_per_host_hz: float = Field(gt=0)
+    rate_per_host_hz: float = Field(gt=0, description="requests a second to one public host")
     near_duplicate_bits: int = Field(ge=0, le=64, description="perceptual hashes at most this far apart are the same picture")
 
 

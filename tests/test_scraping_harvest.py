@@ -90,6 +90,12 @@ def board(tmp_path: Path, **numbers: int) -> Iterator[int]:
         listening.close()
 
 
+@pytest.fixture(scope="module")
+def page() -> Iterator[browser.BoardPage]:
+    with browser.opened() as opened:
+        yield opened
+
+
 # --- own pictures
 
 
@@ -294,8 +300,8 @@ def test_a_second_day_on_the_board_brings_only_new_pins(tmp_path: Path) -> None:
 
 
 @needs_browser
-def test_in_a_small_window_rows_leave_the_page_and_every_pin_is_found_all_the_same(tmp_path: Path) -> None:
-    with board(tmp_path, anime=30) as port, browser.opened() as page:
+def test_in_a_small_window_rows_leave_the_page_and_every_pin_is_found_all_the_same(tmp_path: Path, page: browser.BoardPage) -> None:
+    with board(tmp_path, anime=30) as port:
         page._driver.set_window_size(560, 600)
         walk = sources.browse(page, f"http://127.0.0.1:{port}/anime?consent=1", PARAMS.scraping, idle_scrolls=2, settle_s=4.0)
         found = list(itertools.islice(walk, 30 + len(content.UNFIT)))
@@ -314,15 +320,15 @@ def test_a_harvest_that_is_ended_leaves_no_browser_behind(tmp_path: Path) -> Non
         environ = os.environ | {"STICKER_HOME": str(tmp_path / "home"), "STICKER_BOARD_PORT": str(port), "TMPDIR": str(profiles)}
         words = ["harvest", "--batch", DAY1, "--source", "demo:normal", "--style", "normal"]
         running = subprocess.Popen([sys.executable, "-m", "scraping", *words], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL)
-        wait_until(lambda: (tmp_path / "home/store/pins").exists())
+        wait_until(lambda: (tmp_path / "home/store/pins").exists() or running.poll() is not None)
         assert processes_naming(profiles)
         running.terminate()
-        assert running.wait(20) == 128 + signal.SIGTERM
+        assert running.wait(60) == 128 + signal.SIGTERM
         wait_until(lambda: not processes_naming(profiles))
         assert list(profiles.glob("sticker-browser-*")) == []
 
 
-def wait_until(true: Callable[[], object], limit_s: float = 30) -> None:
+def wait_until(true: Callable[[], object], limit_s: float = 120) -> None:
     ends = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < ends, f"not within {limit_s} s"
@@ -342,8 +348,8 @@ def read_or_empty(path: Path) -> bytes:
 
 
 @needs_browser
-def test_a_page_that_is_no_board_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with board(tmp_path) as port, browser.opened() as page, pytest.raises(FetchFailed, match="found none"):
+def test_a_page_that_is_no_board_is_an_error_that_names_it(tmp_path: Path, page: browser.BoardPage) -> None:
+    with board(tmp_path) as port, pytest.raises(FetchFailed, match="found none"):
         list(sources.browse(page, f"http://127.0.0.1:{port}/", PARAMS.scraping, idle_scrolls=1, settle_s=0))
 
 

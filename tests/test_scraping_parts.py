@@ -241,10 +241,10 @@ def test_a_host_that_cannot_be_asked_is_not_fetched_and_not_asked_again(status: 
     assert len(client.asked) == 1
 
 
-def test_requests_to_one_host_are_spaced_and_to_another_are_not_held_up() -> None:
+def test_requests_to_one_host_are_spaced_and_to_another_or_an_own_one_are_not_held_up() -> None:
     now, slept = [100.0], []
-    pace = Pace(4, clock=lambda: now[0], sleep=slept.append)
-    for url in ("http://a/1", "http://a/2", "http://b/1", "http://a/3"):
+    pace = Pace(4, own=frozenset({"mine:80"}), clock=lambda: now[0], sleep=slept.append)
+    for url in ("http://a/1", "http://a/2", "http://mine:80/1", "http://mine:80/2", "http://b/1", "http://a/3"):
         pace.wait(url)
     assert slept == pytest.approx([0.25, 0.5])
 
