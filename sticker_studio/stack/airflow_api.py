@@ -92,6 +92,13 @@ class AirflowApi:
         rows: list[dict[str, Any]] = self.json("GET", f"/dags/{dag}/dagRuns", params={"order_by": "-run_after", "limit": limit})["dag_runs"]
         return rows
 
+    def drop_queued(self, dag: str) -> list[str]:
+        """Delete the runs of `dag` that its schedule made and that have not begun; their ids."""
+        rows = [run for run in self.runs(dag) if run["run_type"] == "scheduled" and run["state"] == "queued"]
+        for run in rows:
+            self.request("DELETE", f"/dags/{dag}/dagRuns/{quote(run['dag_run_id'])}")
+        return [run["dag_run_id"] for run in rows]
+
     def source_runs(self, dag: str, run_id: str) -> set[str]:
         """Ids of the runs whose asset events started this one."""
         events = self.json("GET", f"/dags/{dag}/dagRuns/{quote(run_id)}/upstreamAssetEvents")["asset_events"]

@@ -62,7 +62,7 @@ def up(root: Path, console: Console, *, demo: bool) -> int:
     with _stopping(running, say) as stopper:
         stack.start(running, say)
         _say_addresses(running, console)
-        told, good = _day(running, boards, date, console, say, facts=facts, started=started, wait_for_person=demo)
+        told, good = _day(running, boards, date, console, say, facts=facts, started=started, demo=demo)
         console.print(f"summary: {told}", highlight=False)
         if demo:
             return 0 if good else 1
@@ -73,15 +73,27 @@ def up(root: Path, console: Console, *, demo: bool) -> int:
 
 def _day(
     running: Stack, boards: Sequence[Mapping[str, Any]], date: datetime, console: Console, say: Callable[[str], None],
-    *, facts: Mapping[str, Any], started: float, wait_for_person: bool,
+    *, facts: Mapping[str, Any], started: float, demo: bool,
 ) -> tuple[Path, bool]:  # fmt: skip
-    """Trigger the daily run and follow it; the path of the summary, and whether all went well."""
+    """Trigger the daily run and follow it; the path of the summary, and whether all went well.
+
+    A demo of another day than today runs that day alone: the run that the schedule adds for today is dropped before it begins.
+    """
     api = stack.prepare_pipeline(running, DAGS, say)
     run_id = trigger(api, date, boards, say)
     memory = Memory(running.supervisor)
+    alone = demo and date.date() != datetime.now(UTC).date()
+
+    def each_look() -> None:
+        memory.look()
+        if alone:
+            api.drop_queued(watch.DAILY)
+
     daily, promotion = watch.follow(
-        api, run_id, console, timeout_s=RUN_TIMEOUT_S, each_look=memory.look, wait_for_person=wait_for_person, supervised=running.supervisor.running
+        api, run_id, console, timeout_s=RUN_TIMEOUT_S, each_look=each_look, wait_for_person=demo, supervised=running.supervisor.running
     )
+    if watch.awaits_person(promotion):
+        say(f"the approval awaits your answer: {programs.address(running.settings, 'airflow_port')}/required_actions")
     problems = failures(api, [run for run in (daily, promotion) if run])
     for problem in problems:
         console.print(problem, highlight=False, markup=False)
