@@ -20,7 +20,8 @@ def spline(corners: PointList | Points, *, closed: bool = True, steps: int = 7) 
     """A Catmull-Rom curve through `corners`, `steps` points a piece."""
     p = np.asarray(corners, np.float64)
     if closed:
-        before, a, b, after = np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)
+        at = np.arange(len(p))
+        before, a, b, after = p[at - 1], p, p[(at + 1) % len(p)], p[(at + 2) % len(p)]
     else:
         padded = np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
         before, a, b, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]

@@ -162,22 +162,25 @@ class Layer:
         return np.asarray(noise.field(self.rng, (shape[1], shape[0]), exponent=1.8, zoom=max(1.0, shape[1] / 160)) > 0.58)
 
     def _photo(self, target: npt.NDArray[np.uint8], cover: npt.NDArray[np.uint8], colour: Colour, shade: float, pattern: str | None, second: Colour) -> None:
-        """Rounded shading (the slope of the blurred cover against the light) times surface noise."""
+        """Rounded shading (the slope of the blurred cover against the light) times surface noise, then a highlight; by table, for speed."""
         height, width = cover.shape
-        slope = _slope(cover, self.pen.light)
-        tone = 0.92 + self.pen.depth * shade * 0.85 * np.clip(slope, -0.9, 0.55)
+        tone = 0.92 + self.pen.depth * shade * 0.85 * np.clip(_slope(cover, self.pen.light), -0.9, 0.55)
         if self.pen.texture > 0.02:
             tone *= 1 + self.pen.texture * (noise.field(self.rng, (width, height), exponent=self.pen.grain, zoom=float(self.rng.uniform(0.6, 1.6))) - 0.5)
-        base: npt.NDArray[Any] = np.empty((height, width, 3), np.float32)
-        base[:] = self._muted(colour)
+        step = np.clip(tone * 100, 0, 255).astype(np.uint8)
+        painted = np.take(self._tones(colour, shade), step, axis=0)
         if pattern is not None:
-            base[self._pattern(pattern, cover.shape)] = self._muted(second)
-        base *= tone[..., None]
-        if self.pen.gloss > 0 and shade > 0.5:
-            base += (255 * self.pen.gloss) * np.clip(slope - 0.3, 0, 1)[..., None]
+            printed = self._pattern(pattern, cover.shape)
+            painted[printed] = np.take(self._tones(second, shade), step[printed], axis=0)
         inside = cover.view(bool)
-        target[inside, :3] = np.clip(base, 0, 255).astype(np.uint8)[inside]
-        target[inside, 3] = 255
+        np.copyto(target[..., :3], painted, where=inside[..., None])
+        target[..., 3][inside] = 255
+
+    def _tones(self, colour: Colour, shade: float) -> npt.NDArray[np.uint8]:
+        """256x3: `colour` in light k/100, with the highlight where light is strongest."""
+        level = np.arange(256)[:, None] / 100
+        shine = self.pen.gloss * np.clip(level - (0.92 + 0.26 * self.pen.depth), 0, 1) * (shade > 0.5) / (0.1 + self.pen.depth)
+        return np.asarray(np.clip(np.asarray(self._muted(colour)) * level + 255 * shine, 0, 255), np.uint8)
 
     def _muted(self, colour: Colour) -> Colour:
         grey = round(0.3 * colour[0] + 0.6 * colour[1] + 0.1 * colour[2])

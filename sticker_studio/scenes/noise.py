@@ -39,17 +39,16 @@ def field(rng: np.random.Generator, size_wh: tuple[int, int], *, exponent: float
     return np.asarray(cv2.resize(cut, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-@lru_cache(maxsize=8)
-def _grain(index: int) -> npt.NDArray[np.float32]:
-    return np.random.default_rng([11, index]).standard_normal((SIDE, SIDE * 3), dtype=np.float32)
+@lru_cache(maxsize=2)
+def _grain() -> npt.NDArray[np.float32]:
+    return np.random.default_rng(11).standard_normal(2 * SIDE * SIDE * 3, dtype=np.float32)
 
 
 def grain(rng: np.random.Generator, size_wh: tuple[int, int], *, coloured: bool = True) -> npt.NDArray[np.float32]:
-    """HxWx3 white Gaussian noise of deviation 1 (repeats every few hundred px)."""
+    """HxWx3 white Gaussian noise of deviation 1, cut from one long strip (a picture larger than the strip repeats it)."""
     w, h = size_wh
     channels = 3 if coloured else 1
-    flat = _grain(int(rng.integers(4)))
-    y, x = int(rng.integers(SIDE)), int(rng.integers(SIDE))
-    tile = np.roll(flat, (y, x), axis=(0, 1))
-    tiled = np.tile(tile, (-(-h // SIDE), -(-(w * channels) // (SIDE * 3))))[:h, : w * channels]
-    return np.broadcast_to(tiled.reshape(h, w, channels), (h, w, 3))
+    strip, wanted = _grain(), w * h * channels
+    start = int(rng.integers(max(1, len(strip) - wanted)))
+    cut = strip[start : start + wanted] if wanted <= len(strip) else np.resize(strip, wanted)
+    return np.broadcast_to(cut.reshape(h, w, channels), (h, w, 3))
