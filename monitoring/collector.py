@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -25,7 +26,8 @@ class SourcesCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family with its samples of now."""
-        return families([sample for source in self._sources for sample in guarded(source)])
+        with ThreadPoolExecutor(len(self._sources)) as pool:  # a scrape then takes as long as its slowest source
+            return families([sample for samples in pool.map(guarded, self._sources) for sample in samples])
 
 
 def guarded(source: Source) -> list[Sample]:
