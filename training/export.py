@@ -35,7 +35,7 @@ def classifier_onnx(model: Any, input_px: int) -> bytes:
 def _onnx(model: Any, input_px: int, outputs: list[str]) -> bytes:
     import torch
 
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # the tracing exporter writes to files and buffers alike; its annotation knows only files
     example = torch.zeros(1, 3, input_px, input_px)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's remarks on constants; the exported file is checked against the network

@@ -88,7 +88,7 @@ def build(*, classes: int = len(CLASSES), seed: int = 0) -> Any:
     except ImportError as error:
         raise Unavailable(f"training needs torch and ultralytics ({error}); install sticker-studio[training]") from error
     torch.manual_seed(seed)
-    model = SegmentationModel(f"{ARCHITECTURE}.yaml", ch=3, nc=classes, verbose=False)
+    model: Any = SegmentationModel(f"{ARCHITECTURE}.yaml", ch=3, nc=classes, verbose=False)
     model.args = DEFAULT_CFG
     model.names = dict(enumerate(CLASSES))
     return model
@@ -109,7 +109,6 @@ def load(weights: Path, *, classes: int = len(CLASSES)) -> Any:
 
 def half_state(model: Any) -> dict[str, Any]:
     """The model's state dict in 16 bit, ready for `torch.save`; batch-norm variances are kept within half precision's range."""
-    import torch
 
     def half(value: "torch.Tensor") -> "torch.Tensor":
         return value.detach().clamp(-65504, 65504).half() if value.is_floating_point() else value.detach().clone()
@@ -180,6 +179,9 @@ def fit(
 ) -> FitState:
     """Train `model` in place on `batches` (from `collate`) and leave the averaged weights in it.
 
+    Inside an initialised `torch.distributed` group the ranks average their gradients each step (each with batches of its own and the same initial weights);
+    one thread a rank wastes less than one process of many threads, whose barriers spin. Only rank 0 reports and writes checkpoints.
+
     `on_progress` gets {"step", "seconds", "loss", "box", "seg", "cls", "dfl", "rate"} about every `log_every_s`; `on_checkpoint` gets the raw model and the
     state, which lets a killed run go on. Stops at `steps`, at `time_limit_s` or when `batches` ends, whichever is first.
     """
@@ -198,15 +200,20 @@ def fit(
     begun, spent = time.monotonic(), state.seconds
     logged = saved = begun
     sums, summed = torch.zeros(4), 0
+    first = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+    progress = own = max(state.step / config.steps, state.seconds / config.time_limit_s)
     for batch in batches:
-        now = time.monotonic()
-        state.seconds = spent + now - begun
-        progress = max(state.step / config.steps, state.seconds / config.time_limit_s)
-        if progress >= 1:
+        if progress >= 1:  # agreed on, so that no rank waits for one that has left
             break
-        sums += _step(model, criterion, optimizer, batch, learning_rate(progress, state.step, config))
+        losses, progress = _step(model, criterion, optimizer, batch, (learning_rate(progress, state.step, config), own))
+        sums += losses
         ema.update(model)
+        now = time.monotonic()
         state.step, summed = state.step + 1, summed + 1
+        state.seconds = spent + now - begun
+        own = max(state.step / config.steps, state.seconds / config.time_limit_s)
+        if not first:
+            continue
         if now - logged >= config.log_every_s:
             logged = now
             _report(state, sums / summed, optimizer.param_groups[0]["lr"], on_progress)
@@ -232,10 +239,13 @@ def _optimizer(model: Any, config: FitConfig) -> "torch.optim.Optimizer":
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99))
 
 
-def _step(model: Any, criterion: Any, optimizer: "torch.optim.Optimizer", batch: dict[str, "torch.Tensor"], rate: float) -> "torch.Tensor":
-    """One optimizer step; returns box, seg, cls and dfl loss a picture."""
+def _step(
+    model: Any, criterion: Any, optimizer: "torch.optim.Optimizer", batch: dict[str, "torch.Tensor"], rate_progress: tuple[float, float]
+) -> tuple["torch.Tensor", float]:
+    """One optimizer step at a learning rate; returns box, seg, cls and dfl loss a picture, and the mean of the ranks' own progress."""
     import torch
 
+    rate, progress = rate_progress
     for group in optimizer.param_groups:
         group["lr"] = rate
     images = batch["img"].to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)
@@ -245,9 +255,25 @@ def _step(model: Any, criterion: Any, optimizer: "torch.optim.Optimizer", batch:
     loss, _ = criterion(outputs, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.sum().backward()
+    progress = _average_gradients(model, progress)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
-    return loss.detach()[:4] / len(images)
+    return loss.detach()[:4] / len(images), progress
+
+
+def _average_gradients(model: Any, progress: float) -> float:
+    """Mean of the gradients and of `progress` over the ranks; without a group, nothing to do."""
+    import torch
+
+    if not torch.distributed.is_initialized():
+        return progress
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([*(g.reshape(-1) for g in gradients), torch.tensor([progress])])
+    torch.distributed.all_reduce(flat)
+    flat /= torch.distributed.get_world_size()
+    for gradient, mean in zip(gradients, flat[:-1].split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+    return float(flat[-1])
 
 
 def _report(state: FitState, losses: "torch.Tensor", rate: float, on_progress: Callable[[dict[str, float]], None] | None) -> None:

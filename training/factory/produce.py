@@ -1,0 +1,147 @@
+"""From an empty cache to the factory's model folders."""
+
+import logging
+import multiprocessing
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from sticker_studio import inference, masks
+from sticker_studio.errors import NotEnoughData
+from sticker_studio.model_card import ModelCard
+from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
+from training import export, yolo
+from training.factory import corpus, cutouts, recipe, style
+
+log = logging.getLogger(__name__)
+
+VERSION: Final = "factory-1"
+SHARED_SHARE, STYLE_SHARE, CLASSIFIER_SHARE = 0.72, 0.22, 0.06
+"""Of the time limit; both styles are tuned at once, one thread each."""
+THRESHOLDS: Final = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+VALIDATION: Final[dict[Style, tuple[str, ...]]] = {
+    "anime": ("val-paste-anime", "val-scenes-anime"),
+    "normal": ("val-real", "val-paste-normal", "val-scenes-normal"),
+}
+SOURCES: Final = {
+    "tuxpaint-stamps-default": ("Debian tuxpaint-stamps-default (photographs and drawings cut out)", "GPL-2"),
+    "openclipart-svg": ("Debian openclipart-svg (drawings)", "public domain"),
+    "fonts-noto-color-emoji": ("Debian fonts-noto-color-emoji (glyphs)", "OFL-1.1"),
+    "wesnoth-1.16-data": ("Debian wesnoth-1.16-data (painted portraits and story art)", "GPL-2+ and CC BY-SA 4.0"),
+    "@dicebear/collection": ("npm @dicebear/collection 9.4 (drawn people)", "MIT code; drawings CC0, CC BY 4.0 or free use, by style"),
+    "data: photos": ("real photographs with masks given by --data (COCO 2017 pictures and annotations)", "CC BY 2.0, CC BY-SA 2.0; annotations CC BY 4.0"),
+    "data: sketches": ("crayon drawings given by --data (gophers by Egon Elbre, character by Renee French)", "CC0 1.0"),
+}
+BACKGROUND_LICENCES: Final = "wallpapers: CC BY-SA 3.0/4.0, LGPL-3, GPL-2+ (see each package); scikit-image and scikit-learn pictures: BSD-3, CC0, CC BY"
+
+
+def run(*, out: Path, data: Path | None, cache: Path, time_limit_s: float, seed: int) -> dict[str, Any]:
+    """See `training.factory.run`."""
+    library, kept, missing = recipe.gather(data=data, node_folder=cutouts.install_avatars(cache / "node"))
+    for line in missing:
+        log.warning("gone without: %s", line)
+    if not library.cutouts:
+        raise NotEnoughData("the factory found nothing to train on; install the packages that docs/factory.md names, for example tuxpaint-stamps-default")
+    cores = os.cpu_count() or 1
+    recipe.render_parts(cache, library, kept, seed=seed, workers=cores)
+    train_segmentors(cache, time_limit_s=time_limit_s, seed=seed, ranks=min(2, cores))
+    provenance = provenance_of(library, with_data=data is not None)
+    metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, provenance) for kind in STYLES}
+    metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * time_limit_s, seed=seed)
+    return {"out": str(out), "version": VERSION, "missing": missing, "metrics": metrics}
+
+
+def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int) -> None:
+    """The shared stages, then both styles at once, each in a process of its own with one thread."""
+    shared = recipe.shared_stages(cache, time_limit_s=SHARED_SHARE * time_limit_s, seed=seed)
+    for stage in shared:
+        recipe.train(stage, ranks=ranks)
+    stages = [
+        recipe.style_stage(cache, kind, time_limit_s=STYLE_SHARE * time_limit_s, seed=seed + 10 + i, start=shared[-1].result) for i, kind in enumerate(STYLES)
+    ]
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=recipe.train, args=(stage,), kwargs={"ranks": 1}) for stage in stages]
+    for worker in workers:
+        worker.start()
+    for worker, stage in zip(workers, stages, strict=True):
+        worker.join()
+        if worker.exitcode:
+            raise RuntimeError(f"stage {stage.name} ended with exit code {worker.exitcode}; see the log above, and run the verb again to go on")
+
+
+def provenance_of(library: recipe.Library, *, with_data: bool) -> dict[str, list[str]]:
+    """The card's `data_sources` and `licences`, of what was in fact used."""
+    used = [name for name in SOURCES if any(cut.source == name for cut in library.cutouts)]
+    if with_data and library.scenery and "data: photos" not in used:
+        used.append("data: photos")
+    behind = sorted({background.source for background in library.backgrounds})
+    return {
+        "data_sources": [SOURCES[name][0] for name in used] + [f"{source} (backgrounds)" for source in behind] + ["sticker_studio.scenes, split factory"],
+        "licences": [f"{SOURCES[name][0].split(' (')[0]}: {SOURCES[name][1]}" for name in used] + [BACKGROUND_LICENCES],
+    }
+
+
+def finish_segmentor(cache: Path, out: Path, kind: Style, provenance: Mapping[str, list[str]]) -> dict[str, float]:
+    """Write one style's model folder, choose its score threshold on held-out pictures, and write it again with that and the figures."""
+    stage = recipe.style_stage(cache, kind, time_limit_s=0, seed=0, start=Path())
+    model = yolo.load(stage.result)
+    card = ModelCard(
+        name=SEGMENTORS[kind], version=VERSION, kind="segmentor", style=kind, architecture=yolo.ARCHITECTURE, input_px=recipe.SIDE_PX,
+        score_threshold=THRESHOLDS[0], base="random initialisation; shared training, then this style's own", data_sources=provenance["data_sources"], licences=provenance["licences"],
+        file_sha256="0" * 64,
+    )  # fmt: skip
+    export.write_segmentor(out / card.name, model, card)
+    threshold, metrics = validate(inference.Segmentor(out / card.name, threads=1), recipe.open_parts(cache), VALIDATION[kind])
+    export.write_segmentor(out / card.name, model, card.model_copy(update={"score_threshold": threshold, "metrics": metrics}))
+    log.info("%s: threshold %.2f, %s", card.name, threshold, metrics)
+    return metrics
+
+
+def finish_classifier(cache: Path, out: Path, provenance: Mapping[str, list[str]], *, time_limit_s: float, seed: int) -> dict[str, float]:
+    """Train, calibrate and write the style classifier."""
+    import torch
+
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    parts = recipe.open_parts(cache)
+    begun = time.monotonic()
+    model = style.fit(parts, time_limit_s=time_limit_s, seed=seed)
+    by_style, temperature = style.accuracy(model, parts)
+    metrics = {f"held-out accuracy {name}": round(value, 4) for name, value in by_style.items()}
+    card = ModelCard(
+        name=CLASSIFIER, version=VERSION, kind="classifier", architecture="mobilenet_v3_small", input_px=style.INPUT_PX, letterbox=False, mean=style.MEAN,
+        std=style.STD, classes=STYLES, temperature=temperature, base="random initialisation", metrics=dict(metrics), data_sources=provenance["data_sources"],
+        licences=provenance["licences"], file_sha256="0" * 64,
+    )  # fmt: skip
+    export.write_classifier(out / card.name, model, card)
+    log.info("%s: %s, temperature %.2f, %.0f s", card.name, metrics, temperature, time.monotonic() - begun)
+    return metrics
+
+
+def validate(segmentor: inference.Segmentor, parts: Mapping[str, corpus.Part], names: Sequence[str]) -> tuple[float, dict[str, float]]:
+    """The threshold with the best mean over the groups of held-out pictures (a picture without a subject counts 1 when nothing is found), and each group's."""
+    found = {
+        name: [(parts[name].picture(i), segmentor.segment(parts[name].picture(i)[0], score_threshold=THRESHOLDS[0])) for i in range(len(parts[name]))]
+        for name in names
+        if name in parts
+    }
+    table = {threshold: {name: _group_iou(pairs, threshold) for name, pairs in found.items()} for threshold in THRESHOLDS}
+    best = max(THRESHOLDS, key=lambda threshold: float(np.mean(list(table[threshold].values()))))
+    return best, {f"IoU {name.removeprefix('val-')}": round(value, 4) for name, value in table[best].items()}
+
+
+def _group_iou(pairs: Sequence[tuple[tuple[RGB, yolo.IndexMap], list[inference.Detection]]], threshold: float) -> float:
+    values = []
+    for (_, objects), detections in pairs:
+        found = largest_mask([detection for detection in detections if detection.score >= threshold], objects.shape[:2])
+        values.append(masks.iou(corpus.largest_object(objects), found))
+    return float(np.mean(values)) if values else 0.0
+
+
+def largest_mask(detections: Sequence[inference.Detection], shape: tuple[int, ...]) -> Mask:
+    """Mask (HxW of `shape`) of the detection that covers most; empty when there is none."""
+    found = [detection.probability >= 0.5 for detection in detections]
+    return max(found, key=np.count_nonzero) if found else np.zeros(shape, bool)

@@ -1,0 +1,188 @@
+"""The factory's style classifier: drawn or photographed, learned from drawings, painted backdrops and photographs of ordinary packages."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sticker_studio.types import RGB, STYLES, Style
+from training import export
+from training.factory import compose as composing
+from training.factory import corpus
+from training.factory.compose import Library, Picture
+
+log = logging.getLogger(__name__)
+
+INPUT_PX: Final = 160
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
+SHARES: Final[dict[Style, dict[str, float]]] = {
+    "anime": {"paste-anime": 0.45, "scenes-anime": 0.25, "style-painted": 0.3},
+    "normal": {"real": 0.35, "style-photographs": 0.45, "scenes-normal": 0.2},
+}
+"""Parts that each style's examples come from."""
+COUNTS: Final = {"style-painted": 1000, "style-photographs": 1600}
+MIN_DRAWN_SHARE: Final = 0.08
+"""A paste with less of it covered by drawn subjects may look like the photograph behind them: it teaches neither style."""
+
+_Float = npt.NDArray[np.float32]
+
+
+def photographs(library: Library) -> Library:
+    """Only what was photographed: for examples of "normal" without anything drawn."""
+    plain = [background for background in library.backgrounds if background.photographed]
+    return Library(library.of_kind("photo"), plain, library.scenery, drawn=False)
+
+
+def photograph(rng: np.random.Generator, library: Library) -> Picture:
+    """A photograph, most often with photographed subjects pasted on it."""
+    return composing.compose(rng, library, "normal")
+
+
+def painted(rng: np.random.Generator, library: Library) -> Picture:
+    """A painted picture without a pasted subject: a photograph made painterly, or a drawn backdrop as it is."""
+    size_wh = composing.random_size(rng)
+    drawn = [background for background in library.backgrounds if not background.photographed]
+    if drawn and (rng.random() < 0.3 or not library.scenery):
+        image, _ = composing.crop(rng, drawn[int(rng.integers(len(drawn)))].image, size_wh, None)
+    else:
+        taken = [*(scene.image for scene in library.scenery), *(b.image for b in library.backgrounds if b.photographed)]
+        image, _ = composing.crop(rng, taken[int(rng.integers(len(taken)))], size_wh, None)
+        image = composing.painterly(rng, image)
+    return Picture(composing.degrade(rng, image, "anime"), np.zeros(image.shape[:2], np.uint8), (), "anime")
+
+
+def view(rng: np.random.Generator | None, image: RGB) -> RGB:
+    """The network's square view of a picture; with `rng` a random window of it, mirrored, slightly recoloured."""
+    if rng is None:
+        return np.asarray(cv2.resize(image, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = image.shape[:2]
+    wide, high = (max(16, int(side * rng.uniform(0.6, 1.0))) for side in (width, height))
+    left, top = int(rng.integers(0, width - wide + 1)), int(rng.integers(0, height - high + 1))
+    window = image[top : top + high, left : left + wide]
+    window = np.ascontiguousarray(window[:, ::-1] if rng.random() < 0.5 else window)
+    resized = cv2.resize(window, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR)
+    gain, cast = rng.uniform(0.8, 1.2), rng.uniform(0.92, 1.08, 3)
+    result = np.clip(resized * (gain * cast) + rng.uniform(-12, 12), 0, 255).astype(np.uint8)
+    if rng.random() < 0.4:
+        _, data = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 95))])
+        result = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return result
+
+
+def normalise(images: Sequence[RGB]) -> _Float:
+    """Nx3xSxS float32 as the card's mean and std say."""
+    scaled = np.stack(images).astype(np.float32) / 255
+    return np.ascontiguousarray(((scaled - np.asarray(MEAN, np.float32)) / np.asarray(STD, np.float32)).transpose(0, 3, 1, 2))
+
+
+def examples(parts: Mapping[str, corpus.Part]) -> dict[Style, list[tuple[str, npt.NDArray[np.int64]]]]:
+    """For each style its parts and the indices in them that clearly are of that style."""
+    found: dict[Style, list[tuple[str, npt.NDArray[np.int64]]]] = {}
+    for style in STYLES:
+        found[style] = []
+        for name in SHARES[style]:
+            if name not in parts:
+                continue
+            indices = np.arange(len(parts[name]))
+            if name == "paste-anime":
+                indices = np.array([i for i in indices if np.count_nonzero(parts[name].objects[i]) >= MIN_DRAWN_SHARE * parts[name].objects[i].size])
+            found[style].append((name, indices))
+    return found
+
+
+def fit(parts: Mapping[str, corpus.Part], *, time_limit_s: float, seed: int, batch: int = 32, learning_rate: float = 1.5e-3) -> Any:
+    """Train a MobileNetV3-small from nothing on balanced batches of both styles; returns it in evaluation mode, with averaged weights."""
+    import torch
+    from ultralytics.utils.torch_utils import ModelEMA
+
+    rng = np.random.default_rng(seed)
+    chosen = examples(parts)
+    model = export.load_classifier(None, classes=len(STYLES), seed=seed)
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.02)
+    ema = ModelEMA(model, decay=0.995, tau=50)
+    begun, step = time.monotonic(), 0
+    while (progress := (time.monotonic() - begun) / time_limit_s) < 1:
+        images, labels = _batch(rng, parts, chosen, batch)
+        rate = learning_rate * min(1.0, (step + 1) / 40) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(images)), torch.from_numpy(labels), label_smoothing=0.05)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        ema.update(model)
+        step += 1
+        if step % 50 == 0:
+            log.info("style classifier: step %d, %.0f s, loss %.3f", step, time.monotonic() - begun, float(loss.detach()))
+    return ema.ema.eval()
+
+
+def _batch(
+    rng: np.random.Generator, parts: Mapping[str, corpus.Part], chosen: Mapping[Style, Sequence[tuple[str, npt.NDArray[np.int64]]]], size: int
+) -> tuple[_Float, npt.NDArray[np.int64]]:
+    images: list[RGB] = []
+    labels = np.arange(size, dtype=np.int64) % len(STYLES)
+    for label in labels:
+        style = STYLES[int(label)]
+        sources = chosen[style]
+        weights = np.array([SHARES[style][name] for name, _ in sources])
+        name, indices = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
+        image, _ = parts[name].picture(int(indices[int(rng.integers(len(indices)))]))
+        images.append(view(rng, image))
+    return normalise(images), labels
+
+
+def logits(model: Any, images: Sequence[RGB]) -> _Float:
+    """NxC logits of whole pictures."""
+    import torch
+
+    with torch.no_grad():
+        return np.concatenate([model(torch.from_numpy(normalise([view(None, image)]))).numpy() for image in images])
+
+
+def calibrate(values: _Float, labels: npt.NDArray[np.int64]) -> float:
+    """The temperature (0.5 to 5) with the least cross-entropy on held-out logits (Guo et al. 2017)."""
+    grid = np.geomspace(0.5, 5, 60)
+
+    def loss(temperature: float) -> float:
+        scaled = values.astype(np.float64) / temperature
+        scaled -= scaled.max(axis=1, keepdims=True)
+        chosen = scaled[np.arange(len(labels)), labels] - np.log(np.exp(scaled).sum(axis=1))
+        return float(-chosen.mean())
+
+    return float(min(grid, key=loss))
+
+
+def held_out_set(parts: Mapping[str, corpus.Part]) -> tuple[list[RGB], npt.NDArray[np.int64]]:
+    """Held-out pictures and labels: real photographs and photo-like scenes against drawn scenes and pastes."""
+    sources: dict[str, Style] = {"val-real": "normal", "val-scenes-normal": "normal", "val-scenes-anime": "anime", "val-paste-anime": "anime"}
+    images: list[RGB] = []
+    labels: list[int] = []
+    for name, style in sources.items():
+        if name in parts:
+            count = min(60, len(parts[name]))
+            images += [parts[name].picture(index)[0] for index in range(count)]
+            labels += [STYLES.index(style)] * count
+    return images, np.asarray(labels, np.int64)
+
+
+def accuracy(model: Any, parts: Mapping[str, corpus.Part]) -> tuple[dict[str, float], float]:
+    """Held-out accuracy by style, and the calibrated temperature."""
+    images, labels = held_out_set(parts)
+    values = logits(model, images)
+    right = values.argmax(axis=1) == labels
+    by_style = {style: float(right[labels == index].mean()) for index, style in enumerate(STYLES) if (labels == index).any()}
+    return by_style, calibrate(values, labels)
+
+
+def renderers(library: Library) -> dict[str, Callable[[np.random.Generator], Picture]]:
+    """What renders each part of `COUNTS`."""
+    plain = photographs(library)
+    return {"style-painted": lambda rng: painted(rng, library), "style-photographs": lambda rng: photograph(rng, plain)}
