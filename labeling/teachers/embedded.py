@@ -6,6 +6,7 @@ border-colour prior, and the edges are snapped to the picture's. Slower than a s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,8 @@ from sticker_studio.types import CLASSES, RGB, SEGMENTORS, Alpha, Mask, SubjectC
 if TYPE_CHECKING:
     from sticker_studio.annotations import Instances
     from sticker_studio.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 NAME: Final = "embedded"
 METHOD: Final = "vote1"
@@ -62,7 +65,7 @@ class EmbeddedTeacher:
 
     def __init__(self, segmentors: Sequence[Segmentor], *, cut: Cut, vote: Vote | None = None) -> None:
         if not segmentors:
-            raise Unavailable("the embedded teacher: expected at least one segmentor, got none; build the factory models with `make factory`")
+            raise Unavailable("the embedded teacher: expected at least one segmentor, got none; make them with `make factory`")
         self._segmentors, self._cut, self._vote = segmentors, cut, vote or Vote()
         self.version = "+".join([METHOD, *(f"{one.card.style}:{one.card.version}" for one in segmentors)])
 
@@ -156,6 +159,15 @@ def _agreement(part: Mask, evidence: Evidence) -> float:
 
 
 def open_teacher(settings: Settings, *, cut: Cut) -> EmbeddedTeacher:
-    """With the factory segmentors of both styles, those that are there. Raises `Unavailable` when none is."""
-    folders = [registry.factory_model(name) for name in SEGMENTORS.values()]
-    return EmbeddedTeacher([Segmentor(folder) for folder in folders if folder.is_dir()], cut=cut)
+    """With the segmentors of both styles that serve: champions, else factory models. Raises `Unavailable` when there is none of either style."""
+    models: list[registry.ResolvedModel] = []
+    problems: list[str] = []
+    for name in SEGMENTORS.values():
+        try:
+            models.append(registry.resolve(name, settings))
+        except ContractViolation as error:
+            _log.warning("the embedded teacher goes without %s: %s", name, error)
+            problems.append(str(error))
+    if not models:
+        raise Unavailable(f"the embedded teacher: expected a segmentor of either style, got none ({'; '.join(problems)}); make them with `make factory`")
+    return EmbeddedTeacher([Segmentor(model.folder) for model in models], cut=cut)
