@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,7 +15,7 @@ from sticker_studio import masks, model_card
 from sticker_studio.inference import Detection, Segmentor, StyleClassifier
 from sticker_studio.model_card import ModelCard
 from sticker_studio.params import EvaluationParams
-from sticker_studio.types import Mask
+from sticker_studio.types import Mask, Style
 from training import evaluation_sets
 from training.evaluation_sets import Exam
 from training.gate import Evidence
@@ -75,7 +76,7 @@ def mask_score(exam: Exam, predicted: Mask) -> PictureScore:
     return PictureScore(id=exam.id, slices=exam.slices, value=masks.iou(predicted, exam.mask), boundary_f=edges, found=found)
 
 
-def style_score(exam: Exam, probabilities: Mapping[str, float]) -> PictureScore:
+def style_score(exam: Exam, probabilities: Mapping[Style, float]) -> PictureScore:
     """1 for a picture whose declared style is the likelier one, else 0."""
     right = exam.style is not None and max(probabilities, key=lambda style: probabilities[style]) == exam.style
     return PictureScore(id=exam.id, slices=tuple(name for name in exam.slices if name.startswith("style:")), value=float(right))
@@ -89,7 +90,7 @@ def segmentors(folders: Sequence[Path], exams: Sequence[Exam], *, repeats: int =
     answers = [Answers([], [], []) for _ in students]
     for exam in exams:
         for student, answer in zip(students, answers, strict=True):
-            detections, seconds = timed(lambda student=student, exam=exam: student.segment(exam.image), repeats)
+            detections, seconds = timed(partial(student.segment, exam.image), repeats)
             predicted = predicted_mask(detections, student.card, (exam.image.shape[1], exam.image.shape[0]))
             answer.scores.append(mask_score(exam, predicted))
             answer.seconds.append(seconds)
@@ -105,8 +106,8 @@ def classifiers(folders: Sequence[Path], exams: Sequence[Exam], *, repeats: int 
     answers = [Answers([], [], []) for _ in judges]
     for exam in exams:
         for judge, answer in zip(judges, answers, strict=True):
-            probabilities, seconds = timed(lambda judge=judge, exam=exam: judge.probabilities(exam.image), repeats)
-            answer.scores.append(style_score(exam, dict(probabilities)))
+            probabilities, seconds = timed(partial(judge.probabilities, exam.image), repeats)
+            answer.scores.append(style_score(exam, probabilities))
             answer.seconds.append(seconds)
     return answers
 

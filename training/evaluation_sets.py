@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def _pair(folder: Path, path: Path) -> Exam:
     image, mask = images.decode_rgb(path.read_bytes()), images.decode_rgb(candidates[0].read_bytes())[:, :, 0] > 127
     if image.shape[:2] != mask.shape:
         raise InputError(f"{candidates[0]}: expected {image.shape[1]}x{image.shape[0]} px as {path}, got {mask.shape[1]}x{mask.shape[0]}")
-    style = cast(Style, relative.parts[0]) if relative.parts[0] in STYLES else None
+    style = next((known for known in STYLES if known == relative.parts[0]), None)
     slices = ("source:real", *([f"style:{style}"] if style else []), *([size_slice(mask)] if mask.any() else ["no subject"]))
     return Exam(id=f"real-{relative.with_suffix('').as_posix()}", image=image, mask=mask, style=style, slices=slices)
 

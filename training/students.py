@@ -37,7 +37,7 @@ def build(architecture: str, *, hidden: int | None = None, seed: int = 0) -> Any
 
     torch.manual_seed(seed)
     try:
-        model = SegmentationModel(f"{architecture}.yaml", ch=3, nc=len(CLASSES), verbose=False)
+        model: Any = SegmentationModel(f"{architecture}.yaml", ch=3, nc=len(CLASSES), verbose=False)
         if hidden is not None and hidden != hidden_channels(model.state_dict()):
             model = SegmentationModel(f"{architecture}.yaml", ch=3, nc=hidden, verbose=False)
             _replace_classes(model, len(CLASSES))
