@@ -35,6 +35,7 @@ for (const link of document.querySelectorAll('a[href*="/pin/"]')) {
 return rows;
 """
 _SCROLL: Final = "window.scrollBy(0, Math.round(window.innerHeight * 0.8));"
+_AT_END: Final = "return window.scrollY + window.innerHeight >= document.documentElement.scrollHeight - 2;"
 _CONSENT: Final = """
 for (const button of document.querySelectorAll('[role="dialog"] button, [id*="consent"] button, [data-test-id*="cookie"] button')) {
   if (/^(reject|decline|only necessary|alle ablehnen|tout refuser|ablehnen)/i.test(button.innerText.trim())) { button.click(); return button.innerText; }
@@ -71,6 +72,10 @@ class BoardPage:
     def scroll(self) -> None:
         """Move down by most of a window, as a reader does, so that virtualised rows appear in turn."""
         self._script(_SCROLL)
+
+    def at_end(self) -> bool:
+        """Whether the window shows the end of the page as it is now; more may be on its way."""
+        return bool(self._script(_AT_END))
 
     def decline_consent(self) -> str:
         """Decline a consent banner if one lies over the page; the text of the button pressed, or empty."""

@@ -49,6 +49,9 @@ class Page(Protocol):
     def scroll(self) -> None:
         """Move down."""
 
+    def at_end(self) -> bool:
+        """Whether there is nothing further down, for now."""
+
     def decline_consent(self) -> str:
         """Decline a consent banner."""
 
@@ -95,23 +98,23 @@ def browse(
     params: ScrapingParams,
     *,
     on_cut: Callable[[str], None] = lambda reason: None,
-    idle_scrolls: int = 4,
-    settle_s: float = 2.0,
+    idle_scrolls: int = 2,
+    settle_s: float = 5.0,
+    step_s: float = 1.5,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[FoundPin]:
     """Pins of an endless page, each once, gathered while scrolling since rows above leave the page.
 
-    Ends after `idle_scrolls` scrolls that bring nothing new (each given `settle_s` seconds to load), `max_scrolls`, or `time_limit_s`; of the
-    last two `on_cut` is told, for there may be more.
-    Raises `FetchFailed` when the page never shows a pin.
+    Ends when the page's end has `idle_scrolls` times in a row brought nothing new in `settle_s` seconds (elsewhere `step_s` are waited), or at
+    `max_scrolls` or `time_limit_s`; of the last two `on_cut` is told, for there may be more. Raises `FetchFailed` when the page never shows a pin.
     """
     ends = clock() + params.time_limit_s
     page.open(url)
     seen: set[str] = set()
     idle = scrolls = 0
     while clock() < ends and scrolls <= params.max_scrolls and idle < idle_scrolls:
-        fresh = _fresh(page, seen, settle_s, clock)
-        idle = 0 if fresh else idle + 1
+        fresh = _fresh(page, seen, (settle_s, step_s), clock)
+        idle = 0 if fresh else idle + page.at_end()
         yield from fresh
         pressed = page.decline_consent() if scrolls == 0 else ""
         if pressed:
@@ -126,12 +129,12 @@ def browse(
         on_cut(end)
 
 
-def _fresh(page: Page, seen: set[str], settle_s: float, clock: Callable[[], float]) -> list[FoundPin]:
-    """Pins not in `seen`, waiting up to `settle_s` for the first of them; adds them to `seen`."""
-    ends = clock() + settle_s
+def _fresh(page: Page, seen: set[str], waits_s: tuple[float, float], clock: Callable[[], float]) -> list[FoundPin]:
+    """Pins not in `seen`, which they enter; waits for the first of them, at the page's end for the first of `waits_s`, elsewhere for the second."""
+    began = clock()
     while True:
         fresh = [pin for pin in pins_from_links(page.links(), page.url) if pin.page_url not in seen]
-        if fresh or clock() >= ends:
+        if fresh or clock() - began >= waits_s[0 if page.at_end() else 1]:
             seen.update(pin.page_url for pin in fresh)
             return fresh
         time.sleep(0.05)

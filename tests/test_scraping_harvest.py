@@ -303,7 +303,7 @@ def test_a_second_day_on_the_board_brings_only_new_pins(tmp_path: Path) -> None:
 def test_in_a_small_window_rows_leave_the_page_and_every_pin_is_found_all_the_same(tmp_path: Path, page: browser.BoardPage) -> None:
     with board(tmp_path, anime=30) as port:
         page._driver.set_window_size(560, 600)
-        walk = sources.browse(page, f"http://127.0.0.1:{port}/anime?consent=1", PARAMS.scraping, idle_scrolls=2, settle_s=4.0)
+        walk = sources.browse(page, f"http://127.0.0.1:{port}/anime?consent=1", PARAMS.scraping, settle_s=15.0)
         found = list(itertools.islice(walk, 30 + len(content.UNFIT)))
         still_there = {link["href"] for link in page.links()}
         assert page.decline_consent() == ""  # the first scroll has declined it
@@ -350,7 +350,7 @@ def read_or_empty(path: Path) -> bytes:
 @needs_browser
 def test_a_page_that_is_no_board_is_an_error_that_names_it(tmp_path: Path, page: browser.BoardPage) -> None:
     with board(tmp_path) as port, pytest.raises(FetchFailed, match="found none"):
-        list(sources.browse(page, f"http://127.0.0.1:{port}/", PARAMS.scraping, idle_scrolls=1, settle_s=0))
+        list(sources.browse(page, f"http://127.0.0.1:{port}/", PARAMS.scraping, idle_scrolls=1, settle_s=0, step_s=0))
 
 
 def test_without_a_browser_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,13 +168,16 @@ class FakePage:
     def scroll(self) -> None:
         self.at = min(self.at + 2, max(0, self.total - 3))
 
+    def at_end(self) -> bool:
+        return self.at >= self.total - 3
+
     def decline_consent(self) -> str:
         return self.consent
 
 
 def test_pins_are_gathered_while_rows_above_leave_the_page() -> None:
     page, cuts = FakePage(20, late=2), []
-    found = list(sources.browse(page, SITE, LIMITS, on_cut=cuts.append, settle_s=0.2))
+    found = list(sources.browse(page, SITE, LIMITS, on_cut=cuts.append, settle_s=0.2, step_s=0.2))
     assert [pin.page_url for pin in found] == [f"https://www.pinterest.com/pin/{n}/" for n in range(20)]
     assert cuts == []
 
@@ -184,7 +187,7 @@ def test_pins_are_gathered_while_rows_above_leave_the_page() -> None:
 )
 def test_a_board_cut_short_by_a_limit_says_so(changes: dict[str, object], cut: str) -> None:
     cuts: list[str] = []
-    walk = sources.browse(FakePage(1000), SITE, LIMITS.model_copy(update=changes), on_cut=cuts.append, settle_s=0)
+    walk = sources.browse(FakePage(1000), SITE, LIMITS.model_copy(update=changes), on_cut=cuts.append, settle_s=0, step_s=0)
     if cut == "time_limit_s":
         with pytest.raises(FetchFailed):
             list(walk)
@@ -195,7 +198,7 @@ def test_a_board_cut_short_by_a_limit_says_so(changes: dict[str, object], cut: s
 
 def test_a_page_without_pins_is_an_error_that_names_its_title() -> None:
     with pytest.raises(FetchFailed, match="Log in"):
-        list(sources.browse(FakePage(0, title="Log in"), SITE, LIMITS, settle_s=0))
+        list(sources.browse(FakePage(0, title="Log in"), SITE, LIMITS, settle_s=0, step_s=0))
 
 
 # --- manners

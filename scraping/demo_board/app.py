@@ -31,20 +31,21 @@ def build(numbers: Mapping[Style, int], *, seed: int, cache: Path, virtual: bool
     pictures = content.Pictures(list(shown.values()), cache)
     page = Template((_HERE / "board.html").read_text())
 
-    def index(request: Request) -> Response:
+    # Drawing goes to threads (a plain def); everything else is answered at once, however many pictures are being drawn.
+    async def index(request: Request) -> Response:
         return HTMLResponse("".join(f'<p><a href="/{style}">{style}</a> {len(boards[style])} pins</p>' for style in STYLES))
 
-    def robots(request: Request) -> Response:
+    async def robots(request: Request) -> Response:
         return PlainTextResponse("User-agent: *\nAllow: /\n")
 
-    def board(request: Request) -> Response:
+    async def board(request: Request) -> Response:
         style = request.path_params["style"]
         if style not in boards:
             return PlainTextResponse("no such board", 404)
         wanted = consent or request.query_params.get("consent") == "1"
         return HTMLResponse(page.substitute(title=f"Demo board: {style}", style=style, virtual=int(virtual), consent=_CONSENT if wanted else ""))
 
-    def api(request: Request) -> Response:
+    async def api(request: Request) -> Response:
         style, start = request.path_params["style"], request.query_params.get("bookmark", "0")
         if style not in boards or not start.isdecimal():
             return JSONResponse({"error": "expected /api/anime or /api/normal and a number as bookmark"}, 404)
@@ -63,7 +64,7 @@ def build(numbers: Mapping[Style, int], *, seed: int, cache: Path, virtual: bool
         data = pictures.picture(stem, size, extension) if size == "originals" or size in content.WIDTHS else None
         return PlainTextResponse("gone", 404) if data is None else Response(data, media_type=_MIMES[extension], headers={"Cache-Control": "max-age=3600"})
 
-    def static(request: Request) -> Response:
+    async def static(request: Request) -> Response:
         name = request.path_params["name"]
         return Response((_HERE / name).read_bytes(), media_type=_STATIC[name]) if name in _STATIC else PlainTextResponse("no such file", 404)
 
