@@ -61,7 +61,7 @@ def _background(rng: np.random.Generator, family: Family, size_wh: tuple[int, in
     if real and rng.random() < 0.65:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), float(np.exp(rng.uniform(-0.7, 1.6)))))
     if not real and rng.random() < 0.4:
-        image = backgrounds.textured(rng, image, rng.uniform(0.1, 0.7), exponent=rng.choice([0.8, 1.2]))
+        image = backgrounds.textured(rng, image, rng.uniform(0.05, 0.5), exponent=rng.choice([0.8, 1.2]))
     if not real and rng.random() < 0.25:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 2.5)))
     return image

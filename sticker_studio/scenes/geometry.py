@@ -100,6 +100,17 @@ def tuft(base: tuple[float, float], tip: tuple[float, float], width: float, bend
     return np.vstack([first, spline(np.asarray(corners[2:]), closed=False, steps=5)])
 
 
+def lock(base: tuple[float, float], tip: tuple[float, float], width: float, bend: float = 0.0) -> Points:
+    """A strand pointed at both ends, widest at a third, bowed sideways by `bend` of its length."""
+    a, b = np.asarray(base, float), np.asarray(tip, float)
+    along = b - a
+    across = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-9)
+    middle = a + along * 0.36 + across * bend * float(np.linalg.norm(along))
+    left = spline(np.asarray([a, middle - across * width / 2, b]), closed=False, steps=6)
+    right = spline(np.asarray([b, middle + across * width / 2, a]), closed=False, steps=6)
+    return np.vstack([left, right])
+
+
 def blob(rng: np.random.Generator, x: float, y: float, rx: float, ry: float, *, wobble: float = 0.15, corners: int = 9) -> Points:
     """A smooth uneven closed curve about x,y."""
     angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)

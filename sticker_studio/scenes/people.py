@@ -7,7 +7,7 @@ import numpy as np
 from sticker_studio.scenes import colour as tones
 from sticker_studio.scenes import things
 from sticker_studio.scenes.colour import Colour, darker, lighter
-from sticker_studio.scenes.geometry import Points, arc, box, ellipse, limb, mirror, points, rounded, spline, tube, tuft
+from sticker_studio.scenes.geometry import Points, arc, box, ellipse, limb, lock, mirror, points, rounded, spline, tube, tuft
 from sticker_studio.scenes.layer import PATTERNS, Layer
 
 BACK_HAIR = ("none", "short", "bob", "long", "spiky", "ponytail", "twintails", "braids", "buns", "wavy", "drills", "puffy", "sidetail", "hime")
@@ -381,7 +381,8 @@ def _arm(layer: Layer, body: Body, path: list[tuple[float, float]], sleeve: floa
     elif sleeve > 0:
         end = (path[0][0] + (path[1][0] - path[0][0]) * 0.75, path[0][1] + (path[1][1] - path[0][1]) * 0.75)
         if puff:
-            layer.shape(ellipse((path[0][0] + end[0]) / 2, (path[0][1] + end[1]) / 2, width * 0.95, width * 0.95), body.top)
+            puffed = (path[0][0] * 0.86 + end[0] * 0.14, path[0][1] * 0.86 + end[1] * 0.14)
+            layer.shape(ellipse(*puffed, width * 1.05, width * 1.15), body.top)
         else:
             layer.shape(tube([path[0], end], width * 1.15, width * 1.3), body.top)
 
@@ -441,7 +442,7 @@ def _drawn_face(layer: Layer, body: Body, size: float) -> None:
     rng = layer.rng
     x, y = body.yaw * 0.16, rng.uniform(0.16, 0.3)
     iris = tones.vivid(rng)
-    closed = rng.random() < 0.14
+    closed, blush = rng.random() < 0.14, rng.random() < 0.3
     spread = rng.uniform(0.36, 0.43)
     ink = darker(body.hair, 0.35)
     for side in (-1, 1):
@@ -453,7 +454,7 @@ def _drawn_face(layer: Layer, body: Body, size: float) -> None:
             _eye(layer, centre, y, wide, 0.3 * size, iris, ink)
         tilt = rng.uniform(-0.06, 0.06)
         layer.stroke(points((centre - wide, y - 0.44 * size + tilt), (centre + wide * 0.8, y - 0.44 * size - tilt)), ink, 0.05)
-        if rng.random() < 0.3:
+        if blush:
             layer.shape(ellipse(x + side * 0.52, y + 0.4, 0.15, 0.07), tones.mix(body.skin, (255, 110, 110), 0.4), shade=0, line=0)
     layer.stroke(points((x + body.yaw * 0.05, y + 0.3), (x + body.yaw * 0.08 + 0.02, y + 0.36)), darker(body.skin, 0.6), 0.05)
     _mouth(layer, x, y + 0.52, body.skin)
@@ -461,11 +462,12 @@ def _drawn_face(layer: Layer, body: Body, size: float) -> None:
 
 def _eye(layer: Layer, x: float, y: float, wide: float, tall: float, iris: Colour, ink: Colour) -> None:
     layer.shape(ellipse(x, y, wide, tall), (252, 252, 252), shade=0, line=0.5)
-    layer.shape(ellipse(x, y + tall * 0.08, wide * 0.74, tall * 0.84), iris, shade=0, line=0.6, fade=lighter(iris, 0.45))
-    layer.shape(ellipse(x, y + tall * 0.05, wide * 0.34, tall * 0.45), darker(iris, 0.3), shade=0, line=0)
+    layer.shape(ellipse(x, y - tall * 0.02, wide * 0.8, tall * 0.95), darker(iris, 0.75), shade=0, line=0.6, fade=lighter(iris, 0.45))
+    layer.shape(ellipse(x, y, wide * 0.36, tall * 0.48), darker(iris, 0.3), shade=0, line=0)
+    layer.shape(ellipse(x + wide * 0.25, y + tall * 0.5, wide * 0.2, tall * 0.14), lighter(iris, 0.7), shade=0, line=0)
     layer.shape(ellipse(x - wide * 0.3, y - tall * 0.38, wide * 0.26, tall * 0.24), (255, 255, 255), shade=0, line=0)
-    lash = arc(x, y - tall * 0.1, wide * 1.12, tall * 0.95, np.pi * 1.02, np.pi * 1.98)
-    layer.stroke(lash, ink, 0.1)
+    lash = arc(x, y - tall * 0.12, wide * 1.14, tall * 0.86, np.pi * 1.0, np.pi * 2.0)
+    layer.stroke(lash, ink, 0.12)
 
 
 def _mouth(layer: Layer, x: float, y: float, skin: Colour) -> None:
@@ -526,10 +528,10 @@ def _curtain(
         layer.shape(spline(inside, steps=4), darker(colour, rng.uniform(0.55, 0.8)), shade=0, line=0)
     for _ in range(int(rng.integers(0, 5))):
         x = rng.uniform(-half * 0.95, half * 0.95)
-        lock = tuft(
-            (x * 0.92, rng.uniform(-0.2, 0.6)), (x * rng.uniform(0.95, 1.15), length - rng.uniform(-0.1, 0.5)), rng.uniform(0.15, 0.4), rng.uniform(-0.08, 0.08)
+        strand = lock(
+            (x * 0.92, rng.uniform(-0.6, 0.4)), (x * rng.uniform(0.95, 1.15), length - rng.uniform(-0.1, 0.5)), rng.uniform(0.15, 0.4), rng.uniform(-0.08, 0.08)
         )
-        layer.shape(lock, colour if rng.random() < 0.5 else darker(colour, 0.8), shade=0.6, line=0.7 * (rng.random() < 0.6))
+        layer.shape(strand, colour if rng.random() < 0.5 else darker(colour, 0.8), shade=0.6, line=0.7 * (rng.random() < 0.6))
     for _ in range(int(rng.integers(2, 6))):
         x = rng.uniform(-half * 0.85, half * 0.85)
         layer.stroke(spline([(x * 0.8, 0.2), (x + wave * 0.1, (0.2 + length) / 2), (x * 1.05, length - 0.3)], closed=False), darker(colour, 0.62), 0.04)
@@ -651,7 +653,8 @@ def _fringe(layer: Layer, body: Body, kind: str) -> None:
         layer.stroke(spline([(x * 0.5, -1.05), (x * 0.95, -0.7), (x * 1.05, low - 0.1)], closed=False), darker(hair, 0.6), 0.035)
     if kind not in ("slick", "curls") and rng.random() < 0.6:
         for side in (-1, 1):
-            layer.shape(tuft((side * 0.86, -0.4), (side * rng.uniform(0.72, 1.0), rng.uniform(0.7, 1.9)), rng.uniform(0.2, 0.34), side * 0.06), hair, shade=0.5)
+            tip = (side * rng.uniform(0.72, 1.0), rng.uniform(0.7, 1.9))
+            layer.shape(lock((side * 0.78, -0.75), tip, rng.uniform(0.24, 0.4), side * 0.05), hair, shade=0.5)
     if layer.pen.shading == "cel" and rng.random() < 0.6:
         layer.stroke(arc(0, -0.15, 0.72, 0.68, np.pi * rng.uniform(1.1, 1.3), np.pi * rng.uniform(1.5, 1.85)), lighter(hair, 0.5), rng.uniform(0.05, 0.12))
     if rng.random() < 0.3:
