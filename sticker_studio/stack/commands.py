@@ -26,6 +26,7 @@ from sticker_studio.stack.supervisor import Supervisor, die_with, resident_mb
 
 DAGS: Final = (watch.DAILY, watch.PROMOTION)
 RUN_TIMEOUT_S: Final = 3600.0
+INTERRUPTED: Final = 130
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -68,7 +69,7 @@ def up(root: Path, console: Console, *, demo: bool) -> int:
             return 0 if good else 1
         console.print("\n[bold]Everything runs. Ctrl-C (or `make down` elsewhere) stops it.[/bold]")
         stopper.wait()
-    return 0
+    return INTERRUPTED if demo else 0
 
 
 def _day(
