@@ -88,7 +88,8 @@ class VerbOperator(BaseOperator):
             context["ti"].xcom_push(key="skipped", value=reason)
             raise AirflowSkipException(reason)
         if code != 0:
-            raise AirflowException(f"{self.stage} {self.verb}: exit code {code}: {problem or out or 'it printed nothing'}")
+            how = f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
+            raise AirflowException(f"{self.stage} {self.verb}: {how}: {problem or out or 'it printed nothing'}")
         if result is None:
             raise AirflowException(f"{self.stage} {self.verb}: expected a JSON object as the last line of stdout, got {out[:200]!r}")
         for outlet in self.outlets:
