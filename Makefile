@@ -61,7 +61,7 @@ quality: env  ## mean and median IoU on your own pictures and masks: DATA=<folde
 	@$(PY) -m benchmarks.quality --data "$(DATA)" $(ARGS)
 
 factory: env  ## train the factory models from scratch
-	@$(PY) -m training factory $(ARGS)
+	@$(PY) -m training factory $(if $(DATA),--data $(DATA)) $(ARGS)
 
 gallery: env  ## the contact sheet of ten stickers for the README
 	@$(PY) -m benchmarks.gallery $(ARGS)

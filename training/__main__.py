@@ -117,11 +117,17 @@ def rollback(
 
 
 @app.command()
-def factory() -> None:
+def factory(
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of real pictures: photos/{images,masks}, sketches/images.")] = None,
+    time_limit_s: Annotated[float, typer.Option("--time-limit-s", help="Seconds of training in all.")] = 3000,
+    out: Annotated[Path | None, typer.Option("--out", help="Where the model folders go; the package's factory_models by default.")] = None,
+) -> None:
     """Train the factory models from scratch and write them into the package."""
+    from sticker_studio.registry import FACTORY
     from training.factory import run
 
-    cli.emit(run())
+    settings = Settings.from_env()
+    cli.emit(run(out=out or FACTORY, data=data, cache=settings.home.resolve() / "factory", time_limit_s=time_limit_s, seed=3))
 
 
 if __name__ == "__main__":

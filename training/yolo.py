@@ -201,17 +201,17 @@ def fit(
     logged = saved = begun
     sums, summed = torch.zeros(4), 0
     first = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-    progress = own = max(state.step / config.steps, state.seconds / config.time_limit_s)
+    progress = max(state.step / config.steps, state.seconds / config.time_limit_s)
     for batch in batches:
         if progress >= 1:  # agreed on, so that no rank waits for one that has left
             break
+        own = max((state.step + 1) / config.steps, state.seconds / config.time_limit_s)
         losses, progress = _step(model, criterion, optimizer, batch, (learning_rate(progress, state.step, config), own))
         sums += losses
         ema.update(model)
         now = time.monotonic()
         state.step, summed = state.step + 1, summed + 1
         state.seconds = spent + now - begun
-        own = max(state.step / config.steps, state.seconds / config.time_limit_s)
         if not first:
             continue
         if now - logged >= config.log_every_s:

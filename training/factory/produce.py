@@ -20,9 +20,9 @@ from training.factory import corpus, cutouts, recipe, style
 log = logging.getLogger(__name__)
 
 VERSION: Final = "factory-1"
-SHARED_SHARE, STYLE_SHARE, CLASSIFIER_SHARE = 0.72, 0.22, 0.06
+SHARED_SHARE, STYLE_SHARE, CLASSIFIER_SHARE = 0.62, 0.33, 0.05
 """Of the time limit; both styles are tuned at once, one thread each."""
-THRESHOLDS: Final = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+THRESHOLDS: Final = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 VALIDATION: Final[dict[Style, tuple[str, ...]]] = {
     "anime": ("val-paste-anime", "val-scenes-anime"),
     "normal": ("val-real", "val-paste-normal", "val-scenes-normal"),
@@ -91,8 +91,8 @@ def finish_segmentor(cache: Path, out: Path, kind: Style, provenance: Mapping[st
     model = yolo.load(stage.result)
     card = ModelCard(
         name=SEGMENTORS[kind], version=VERSION, kind="segmentor", style=kind, architecture=yolo.ARCHITECTURE, input_px=recipe.SIDE_PX,
-        score_threshold=THRESHOLDS[0], base="random initialisation; shared training, then this style's own", data_sources=provenance["data_sources"], licences=provenance["licences"],
-        file_sha256="0" * 64,
+        score_threshold=THRESHOLDS[0], base="random initialisation; shared training, then this style's own", data_sources=provenance["data_sources"],
+        licences=provenance["licences"], file_sha256="0" * 64,
     )  # fmt: skip
     export.write_segmentor(out / card.name, model, card)
     threshold, metrics = validate(inference.Segmentor(out / card.name, threads=1), recipe.open_parts(cache), VALIDATION[kind])
