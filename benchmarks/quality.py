@@ -38,7 +38,16 @@ NO_SUBJECT: Final = "no_subject"
 STYLE_WORDS: Final = {"photo": "normal", "anime": "anime", "cartoon": "anime", "sketch": "anime", "drawing": "anime"}
 """A group whose name has one of these words is known to be of that style."""
 SHEET_SIDE_PX: Final = 192
-SHEET_COLUMNS: Final = 8
+PAIRS_A_ROW: Final = 4
+INTRODUCTION: Final = """# Quality of the factory models
+
+Measured by `make quality DATA=<folder> ARGS="--write --teacher"`: each picture goes through `POST /cutout` (`crop=false`,
+`subject=largest`) of a service on the factory models; IoU of alpha >= 0.5 with the trusted mask, nothing found counts as 0. The embedded
+teacher (`labeling/teachers/embedded.py`) labels the same pictures. Times are the caller's, over HTTP, on a shared two-core machine.
+
+DATA holds a folder for each group, with `images/` and `masks/` (PNG of the same stem, above 127 = subject); `no_subject` holds pictures in
+which nothing is to be found. Sheets to look at are left in `out/quality/`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,20 +203,19 @@ def report(rows: Sequence[Row], models: Mapping[str, Mapping[str, str]]) -> dict
 def markdown(result: Mapping[str, Any]) -> str:
     """docs/quality.md."""
     lines = [
-        "# Quality of the factory models", "",
-        "Measured by `make quality DATA=<folder> ARGS=\"--write --teacher\"`: each picture goes through `POST /cutout` (`crop=false`, `subject=largest`) of a service on the",
-        "factory models; IoU of alpha >= 0.5 with the trusted mask, nothing found counts as 0. The embedded teacher (`labeling/teachers/embedded.py`) labels the",
-        "same pictures. Times are the caller's, over HTTP, on one core of a shared machine. DATA holds a folder for each group, with `images/` and `masks/` (PNG of the",
-        "same stem, above 127 = subject); in `no_subject` nothing is to be found.", "",
+        INTRODUCTION,
         "| group | pictures | mean IoU | median IoU | teacher mean | teacher median | nothing found | style right | cut-out p50 ms | sticker p50 / p95 ms |",
         "|---|---|---|---|---|---|---|---|---|---|",
-        *(_line(name, figures) for name, figures in result["groups"].items()), "",
-        "## By character", "",
-        "| group | character | pictures | mean IoU | median IoU | teacher mean |", "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        *(_line(name, figures) for name, figures in result["groups"].items()),
+        "\n## By character\n",
+        "| group | character | pictures | mean IoU | median IoU | teacher mean |",
+        "|---|---|---|---|---|---|",
+    ]
     for group, figures in result["groups"].items():
         for name, some in sorted(figures["characters"].items()):
-            lines.append(f"| {group} | {name} | {some['pictures']} | {_told(some['mean_iou'])} | {_told(some['median_iou'])} | {_told(some['teacher_mean_iou'])} |")
+            lines.append(
+                f"| {group} | {name} | {some['pictures']} | {_told(some['mean_iou'])} | {_told(some['median_iou'])} | {_told(some['teacher_mean_iou'])} |"
+            )
     lines += ["", "## Models", "", "| model | version | sha-256 |", "|---|---|---|"]
     lines += [f"| `{name}` | {model['version']} | `{model['sha256'][:16]}` |" for name, model in result["models"].items()]
     return "\n".join(lines) + "\n"
@@ -250,7 +258,7 @@ def tile(picture: Path, cutout: RGBA | None) -> Image.Image:
 
 def save_sheet(tiles: Sequence[Image.Image], target: Path) -> None:
     """Tiles in rows, as a JPEG."""
-    columns = SHEET_COLUMNS // 2
+    columns = PAIRS_A_ROW
     width, height = tiles[0].size
     sheet = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), "white")
     for index, one in enumerate(tiles):

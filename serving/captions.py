@@ -1,5 +1,6 @@
 """Captions: the largest letters that fit, wrapped, outlined, and never clipped."""
 
+import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,10 +51,17 @@ def layout(text: str, *, max_wh: tuple[int, int], stroke_colour: tuple[int, int,
     for size in range(LARGEST_PX, SMALLEST_PX - 1, -_STEP_PX):
         font, stroke = _font(font_path, size), max(2, round(size / 9))
         lines = _wrap(clean, font, max_wh[0] - 2 * stroke)
-        picture = _draw(lines, font, stroke, stroke_colour)
-        if picture.shape[1] <= max_wh[0] and picture.shape[0] <= max_wh[1] and not (_breaks_words(lines, clean) and size > 2 * SMALLEST_PX):
-            return Caption(picture, lines, size)
+        too_tall = _step_px(size, stroke) * (len(lines) - 1) + size // 2 > max_wh[1]
+        if too_tall or (_breaks_words(lines, clean) and size > 2 * SMALLEST_PX):
+            continue
+        picture = _draw(_balanced(lines, font), font, stroke, stroke_colour)
+        if picture.shape[1] <= max_wh[0] and picture.shape[0] <= max_wh[1]:
+            return Caption(picture, _balanced(lines, font), size)
     raise InputError(f"caption: expected text that fits in {max_wh[0]}x{max_wh[1]} px, got {len(clean)} characters; shorten it")
+
+
+def _step_px(size_px: int, stroke_px: int) -> int:
+    return round(size_px * 1.08) + stroke_px
 
 
 @lru_cache(maxsize=64)
@@ -90,10 +98,23 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> tuple[str, 
 
 def _pieces(word: str, font: ImageFont.FreeTypeFont, width_px: int) -> Iterator[str]:
     while font.getlength(word) > width_px and len(word) > 1:
-        end = next((n for n in range(len(word) - 1, 1, -1) if font.getlength(word[:n]) <= width_px), 1)
-        yield word[:end]
-        word = word[end:]
+        widths = [font.getlength(word[:count]) for count in range(1, len(word))]
+        fitting = bisect.bisect_right(widths, width_px)
+        yield word[: max(1, fitting)]
+        word = word[max(1, fitting) :]
     yield word
+
+
+def _balanced(lines: tuple[str, ...], font: ImageFont.FreeTypeFont) -> tuple[str, ...]:
+    """As many lines, the longest as short as can be: `Happy birthday / Sylvie` looks better than `Happy / birthday Sylvie`."""
+    text, best = " ".join(lines), lines
+    widest = round(max(font.getlength(line) for line in lines))
+    for width in range(widest, widest // 2, -8):
+        tried = _wrap(text, font, width)
+        if len(tried) > len(lines) or " ".join(tried) != text:
+            break
+        best = tried
+    return best
 
 
 def _breaks_words(lines: tuple[str, ...], text: str) -> bool:
@@ -106,7 +127,7 @@ def _draw(lines: tuple[str, ...], font: ImageFont.FreeTypeFont, stroke_px: int, 
     Line by line, on baselines of our own: Pillow spaces the lines of stroked text further apart than those of plain text.
     """
     pad = stroke_px + round(font.size)
-    step = round(font.size * 1.08) + stroke_px
+    step = _step_px(round(font.size), stroke_px)
     size = (round(max(font.getlength(line) for line in lines)) + 2 * pad, step * (len(lines) - 1) + 2 * pad + round(font.size))
     stroke, ink = Image.new("L", size, 0), Image.new("L", size, 0)
     for layer, width in ((stroke, stroke_px), (ink, 0)):

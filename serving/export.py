@@ -35,7 +35,7 @@ def to_png(sticker: RGBA) -> Exported:
 
 def to_webp_lossless(sticker: RGBA) -> Exported:
     """HxWx4 to lossless WebP."""
-    return Exported(images.encode_webp(sticker, lossless=True, quality=30, method=1), "image/webp", 100)
+    return Exported(images.encode_webp(sticker, lossless=True, quality=20, method=0), "image/webp", 100)
 
 
 def to_webp_within(sticker: RGBA, *, max_bytes: int = WHATSAPP_MAX_BYTES) -> Exported:

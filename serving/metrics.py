@@ -28,9 +28,7 @@ class ServiceMetrics:
         self._request_s = prometheus.Histogram(
             "sticker_request_duration_seconds", "Time from the first byte in to the last byte out.", ["endpoint"], buckets=LATENCY_BUCKETS_S
         )
-        self._stage_s = prometheus.Histogram(
-            "sticker_stage_duration_seconds", "Time of one stage of the pipeline.", ["stage"], buckets=LATENCY_BUCKETS_S
-        )
+        self._stage_s = prometheus.Histogram("sticker_stage_duration_seconds", "Time of one stage of the pipeline.", ["stage"], buckets=LATENCY_BUCKETS_S)
         self._nothing = prometheus.Counter("sticker_nothing_found_total", "Pictures in which no subject was found.", ["endpoint"])
         self._styles = prometheus.Counter("sticker_style_total", "Pictures by the style the classifier gave them.", ["style"])
         self._cuts = prometheus.Counter("sticker_cutouts_total", "Cut-outs by how they were made: segmentor, alpha or whole.", ["how"])

@@ -87,7 +87,9 @@ def load_all(settings: Settings, source: Registry | None) -> ModelSet:
             champion = None if outage or source is None else source.version_of(name)
         except Unavailable as error:
             champion, outage = None, str(error)
-        loaded[name] = load_champion(source, champion, settings) if source and champion else stand_in(name, settings, outage or "the registry names no champion")
+        loaded[name] = (
+            load_champion(source, champion, settings) if source and champion else stand_in(name, settings, outage or "the registry names no champion")
+        )
     return ModelSet(MappingProxyType(loaded))
 
 

@@ -157,9 +157,7 @@ def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, tim
         raise NothingFound(
             f"expected a subject that stands out, found none with the {style} model; crop the picture closer to the subject, or send fallback=whole"
         )
-    return Found(
-        style=style, style_probability=probability, probability=np.ones(seen_pixels.shape[:2], np.float32), how="whole", subjects=0
-    )
+    return Found(style=style, style_probability=probability, probability=np.ones(seen_pixels.shape[:2], np.float32), how="whole", subjects=0)
 
 
 def _joined(detections: Sequence[Detection], shape_hw: tuple[int, ...]) -> Alpha | None:
@@ -213,7 +211,7 @@ def subject_box(probability: Alpha, picture_hw: tuple[int, ...]) -> tuple[int, i
     """Box of the subject in the picture's px with room for its soft edge."""
     box = masks.box_xyxy(probability >= 0.5) or (0, 0, probability.shape[1], probability.shape[0])
     scale_x, scale_y = picture_hw[1] / probability.shape[1], picture_hw[0] / probability.shape[0]
-    room = 0.02 * max(box[2] - box[0], box[3] - box[1])
+    room = 0.015 * max(box[2] - box[0], box[3] - box[1])
     left, right = max(0.0, (box[0] - room) * scale_x), min(float(picture_hw[1]), (box[2] + room) * scale_x)
     top, bottom = max(0.0, (box[1] - room) * scale_y), min(float(picture_hw[0]), (box[3] + room) * scale_y)
     return int(left), int(top), max(int(left) + 1, int(np.ceil(right))), max(int(top) + 1, int(np.ceil(bottom)))

@@ -60,13 +60,14 @@ class _Form(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML ships no typ
     @classmethod
     async def from_http_request(cls, request: Request, serde: object) -> Self:
         """Read the form. Raises `Refused` telling what was expected."""
-        form = await _read_form(request)
-        file = form.pop("image", None)
+        fields = await _read_form(request)
+        file = fields.pop("image", None)
         if not isinstance(file, UploadFile):
             raise Refused("image: expected a file in the multipart field 'image', got " + ("text" if file else "none") + "; send the file itself", 400)
         data = await file.read()
-        chosen = _checked(cls.options, form)
-        return cls.model_construct(image=data, **chosen.model_dump())
+        chosen = _checked(cls.options, fields)
+        form: Self = cls.model_construct(image=data, **chosen.model_dump())
+        return form
 
 
 async def _read_form(request: Request) -> dict[str, Any]:
@@ -232,7 +233,8 @@ class StickerService:
         chosen, models = StickerOptions(**options), self.models()
         with _refusing("/sticker", self.metrics):
             made = pipeline.make_sticker(self._decoded(image), models.for_pipeline(), chosen, timer=self.metrics.stage)
-        return self._file("/sticker", made, models)
+        answer: Path = self._file("/sticker", made, models)
+        return answer
 
     @bentoml.api(route="/cutout", input_spec=CutoutForm)  # type: ignore[untyped-decorator]
     def cutout(self, image: bytes, **options: Any) -> Annotated[Path, bentoml.validators.ContentType("image/png")]:
@@ -240,7 +242,8 @@ class StickerService:
         chosen, models = CutoutOptions(**options), self.models()
         with _refusing("/cutout", self.metrics):
             made = pipeline.make_cutout(self._decoded(image), models.for_pipeline(), chosen, timer=self.metrics.stage)
-        return self._file("/cutout", made, models)
+        answer: Path = self._file("/cutout", made, models)
+        return answer
 
     @bentoml.api(route="/classify", input_spec=ClassifyForm)  # type: ignore[untyped-decorator]
     def classify(self, image: bytes) -> StyleAnswer:

@@ -98,8 +98,8 @@ def letterbox(image: RGB, card: ModelCard) -> tuple[_Float, Letterbox]:
 
 
 def _normalise(image: RGB, card: ModelCard) -> _Float:
-    scaled = image.astype(np.float32) / np.float32(255)
-    scaled = (scaled - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)
+    unit = image.astype(np.float32) / np.float32(255)
+    scaled = np.asarray((unit - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32), np.float32)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
 
 

@@ -20,7 +20,7 @@ MAX_HOLE_SHARE: Final = 0.005
 """Holes smaller than this share of the mask are filled."""
 
 
-def refine(image: RGB, probability: Alpha, *, radius_px: int | None = None, eps: float = 2e-4) -> Alpha:
+def refine(image: RGB, probability: Alpha, *, radius_px: int | None = None, eps: float = 1e-4) -> Alpha:
     """Soft alpha (HxW, 0..1) from `probability` (HxW), led by the edges of `image` (HxWx3).
 
     `radius_px` is how far the border may move: by default 1/64 of the longer side, about what a 160th-resolution mask is unsure of.
@@ -78,12 +78,24 @@ def _drop_small(mask: Mask, min_area_px: float) -> Mask:
     return np.asarray(keep[labels])
 
 
-def foreground_colours(image: RGB, alpha: Alpha, *, radius_px: int = 16) -> RGB:
-    """The subject's own colours (HxWx3) where `alpha` (HxW) is partial, so that no old background shines through at the edge."""
-    pixels, weight = image.astype(np.float32), alpha.astype(np.float32)[..., None]
+def foreground_colours(image: RGB, alpha: Alpha, *, radius_px: int = 16, max_side_px: int = 1024) -> RGB:
+    """The subject's own colours (HxWx3) where `alpha` (HxW) is partial, so that no old background shines through at the edge.
+
+    They are estimated on a view of at most `max_side_px` (they vary slowly); whole pixels keep their own colour.
+    """
+    longest = max(alpha.shape)
+    small_image, small_alpha = image, alpha
+    if longest > max_side_px:
+        size_wh = (max(1, alpha.shape[1] * max_side_px // longest), max(1, alpha.shape[0] * max_side_px // longest))
+        small_image = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        small_alpha = np.asarray(cv2.resize(alpha, size_wh, interpolation=cv2.INTER_AREA), np.float32)
+    pixels, weight = small_image.astype(np.float32), small_alpha.astype(np.float32)[..., None]
     near, far = _blur_fusion(pixels, pixels, pixels, weight, radius_px)
     near, _ = _blur_fusion(pixels, near, far, weight, max(2, radius_px // 6))
-    return np.where(alpha[..., None] >= 0.999, image, np.rint(near).astype(np.uint8))
+    estimated = np.rint(near).astype(np.uint8)
+    if longest > max_side_px:
+        estimated = np.asarray(cv2.resize(estimated, (alpha.shape[1], alpha.shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.where(alpha[..., None] >= 0.999, image, estimated)
 
 
 def _blur_fusion(image: _Float, foreground: _Float, background: _Float, alpha: _Float, radius_px: int) -> tuple[_Float, _Float]:

@@ -82,7 +82,9 @@ def register(mlflow_uri: str, folder: Path, *, alias: str = "champion") -> str:
         run = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).raise_for_status().json()["run"]["info"]
         source = f"{run['artifact_uri']}/model"
         for file in folder.iterdir():
-            http.put(f"/api/2.0/mlflow-artifacts/artifacts/{source.removeprefix('mlflow-artifacts:/')}/{file.name}", content=file.read_bytes()).raise_for_status()
+            http.put(
+                f"/api/2.0/mlflow-artifacts/artifacts/{source.removeprefix('mlflow-artifacts:/')}/{file.name}", content=file.read_bytes()
+            ).raise_for_status()
         http.post("/api/2.0/mlflow/registered-models/create", json={"name": name})
         answer = http.post("/api/2.0/mlflow/model-versions/create", json={"name": name, "source": source, "run_id": run["run_id"]})
         version = str(answer.raise_for_status().json()["model_version"]["version"])
