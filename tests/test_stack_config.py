@@ -1,6 +1,7 @@
 """The one-machine stack as data: what runs, where it listens, what it keeps secret."""
 
 import configparser
+import os
 import re
 import socket
 import stat
@@ -246,3 +247,13 @@ def test_a_summary_tells_pins_teachers_and_verdicts() -> None:
     assert told["training"]["sticker-segmentor-normal"]["base"] == "factory: offline"
     assert told["training"]["fit_segmentor_anime"] == {"skipped": "3 pins, 20 needed"}
     assert told["verdicts"]["sticker-segmentor-normal"]["verdict"] == "keep"
+
+
+def test_the_weights_name_known_before_torch_is_imported_is_torchvisions_own() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: extra 'training'")
+    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
+
+    from labeling.teachers import torchvision
+
+    assert MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.url.rsplit("/", 1)[-1] == torchvision.WEIGHTS_NAME
+    assert torchvision.hub_folder(os.environ) == Path(torch.hub.get_dir()) / "checkpoints"

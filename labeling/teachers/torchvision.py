@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,16 @@ MISSING: Final = "the packages torch and torchvision are not installed; install 
 MAX_SIDE_PX: Final = 1333
 PROPOSALS: Final = 300
 """Boxes that reach the second stage. torchvision's default of 1000 doubles the time on a CPU for objects too small for a sticker."""
+
+
+WEIGHTS_NAME: Final = "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"
+"""File name of the address in torchvision's `MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1`."""
+
+
+def hub_folder(environ: Mapping[str, str]) -> Path:
+    """Where torch.hub keeps weights (as `torch.hub.get_dir` says), without importing torch."""
+    cache = Path(environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    return Path(environ.get("TORCH_HOME", str(cache / "torch"))).expanduser() / "hub" / "checkpoints"
 
 
 class TorchvisionTeacher:
@@ -73,6 +84,11 @@ def _build(weights_file: Path, *, min_score: float, short_side_px: int, device: 
 
 def open_teacher(settings: Settings, *, table: Mapping[str, SubjectClass], cut: Cut, batch: str) -> TorchvisionTeacher:
     """With torchvision's COCO weights. Raises `Unavailable` where the package or the weights are out of reach."""
+    if settings.offline and not (hub_folder(os.environ) / WEIGHTS_NAME).is_file():
+        # Said before the import: torch would cost each shard seconds and 700 MB to learn the same.
+        raise Unavailable(
+            f"torchvision's COCO weights are not on this machine and STICKER_OFFLINE is set; put the file at {hub_folder(os.environ) / WEIGHTS_NAME}"
+        )
     try:
         import torch
         from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights
