@@ -56,7 +56,7 @@ class Workspace:
         """Make the workspace, or set the one that is there to this remote; nothing is ever sent home."""
         self.root.mkdir(parents=True, exist_ok=True)
         if not (self.root / ".dvc" / "config").is_file():
-            self._dvc("init", "--no-scm", "--quiet", *(["--force"] if (self.root / ".dvc").exists() else []))
+            self._dvc("init", "--no-scm", *(["--force"] if (self.root / ".dvc").exists() else []))
         wanted = CONFIG.format(remote=REMOTE, url=self.remote_url)
         config = self.root / ".dvc" / "config"
         if config.read_text() != wanted:
@@ -64,8 +64,8 @@ class Workspace:
 
     def commit(self) -> str:
         """Track `data/` as it is, push it and its pointer to the remote, and return the snapshot id."""
-        self._dvc("add", "--quiet", DATA)
-        self._dvc("push", "--quiet")
+        self._dvc("add", DATA)
+        self._dvc("push")
         pointer = yaml.safe_load((self.root / f"{DATA}.dvc").read_text())
         snapshot = snapshot_of(pointer)
         remote_store(self.remote_url).put_json(pointer_key(snapshot), pointer)
@@ -81,10 +81,13 @@ class Workspace:
         if snapshot_of(pointer) != snapshot:
             raise ContractViolation(f"{self.remote_url}/{pointer_key(snapshot)}: expected the pointer of {snapshot}, got that of {snapshot_of(pointer)}")
         atomic.write_text(self.root / f"{DATA}.dvc", yaml.safe_dump(pointer, sort_keys=False))
-        self._dvc("pull", "--quiet", "--force", f"{DATA}.dvc")
+        self._dvc("pull", "--force", f"{DATA}.dvc")
 
     def _dvc(self, *arguments: str) -> str:
-        """Run DVC here; a workspace that another process has locked is tried again. Raises `Unavailable`, or `ContractViolation` with DVC's words."""
+        """Run DVC here; a workspace that another process has locked is tried again. Not with `--quiet`, which silences errors too.
+
+        Raises `Unavailable`, or `ContractViolation` with DVC's words.
+        """
         for attempt in range(BUSY_RETRIES):
             done = subprocess.run(
                 [sys.executable, "-m", "dvc", *arguments],

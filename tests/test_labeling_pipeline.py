@@ -351,6 +351,21 @@ def test_a_snapshot_comes_back_from_the_remote_alone_byte_for_byte_and_builds_th
     assert all((second / path).read_bytes() == (first / path).read_bytes() for path in files)
 
 
+def test_a_workspace_that_another_process_has_locked_is_tried_again(tmp_path, monkeypatch, caplog):
+    from dvc.repo import Repo
+
+    caplog.set_level("INFO", "labeling.snapshots")
+    store = local_store(tmp_path)
+    make_batch(store, 2)
+    workspace = Workspace(tmp_path / "dvc", remote_url=str(tmp_path / "remote"))
+    workspace.prepare()
+    lock = Repo(str(workspace.root)).lock
+    lock.lock()
+    monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: lock.unlock())
+    assert snapshots.snapshot(store, workspace, batch=BATCH)["pins"] == 2
+    assert "busy, attempt 1 of 5" in caplog.text
+
+
 def test_an_unknown_snapshot_is_refused_before_anything_is_fetched(tmp_path):
     unknown = "0" * 32
     with pytest.raises(InputError, match=f"snapshot {unknown}: not in the remote"):
