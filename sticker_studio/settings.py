@@ -29,7 +29,7 @@ class Settings(BaseModel):
     teacher_weights: str = Field(default="", description="Local weights of the Detectron2 teacher; empty: the model zoo's where reachable.")
     offline: bool = Field(default=False, description="Do not even probe the network; use the embedded defaults.")
     approval: str = Field(default="", description="Promotion policy: auto or human; empty: params.yaml decides.")
-    train_threads: int = Field(default=0, ge=0, description="Threads of a training; 0: every core up to 8.")
+    train_threads: int = Field(default=0, ge=0, description="Threads of a training; 0: half of the cores, up to 8, because two styles train side by side.")
     golden: str = Field(default="", description="Folder of images/ and masks/ added to the golden set; empty: generated families only.")
     registry_poll_s: float = Field(default=5.0, gt=0, description="Seconds between the service's looks at the champion aliases.")
     fetch_allow: str = Field(default="", description="host:port pairs, comma separated, that may be fetched though their network is private.")

@@ -36,7 +36,7 @@ def settings_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     """The environment of an offline installation in `tmp_path`, set for this process; extend the dict's copy for subprocesses."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
-    values = {"STICKER_HOME": str(tmp_path / "var"), "STICKER_PARAMS": str(ROOT / "params.yaml"), "STICKER_OFFLINE": "true"}
+    values = {"STICKER_HOME": str(tmp_path / "var"), "STICKER_PARAMS": str(ROOT / "params.yaml"), "STICKER_OFFLINE": "true", "STICKER_TRAIN_THREADS": "1"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     return values

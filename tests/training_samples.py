@@ -1,7 +1,9 @@
 """Data sets and models for the training tests: generated scenes with exact labels, in the layout of docs/pipeline.md."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 from sticker_studio import images, scenes, yolo_format
 from sticker_studio.model_card import ModelCard
@@ -32,9 +34,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def untrained_factory(folder: Path, *, input_px: int = 64) -> Path:
     """Factory models of random weights: what a test puts in place of the repository's when their quality does not matter."""
-    for style, name in SEGMENTORS.items():
-        card = ModelCard(name=name, version="factory-0", kind="segmentor", style=style, architecture="yolov8n-seg", input_px=input_px, file_sha256="0" * 64)
-        export.write_segmentor(folder / name, students.build("yolov8n-seg", seed=1), card)
+    write_students(folder, students.build("yolov8n-seg", seed=1), input_px=input_px, version="factory-0")
     card = ModelCard(
         name=CLASSIFIER,
         version="factory-0",
@@ -47,3 +47,12 @@ def untrained_factory(folder: Path, *, input_px: int = 64) -> Path:
     )
     export.write_classifier(folder / CLASSIFIER, export.load_classifier(None, seed=1), card)
     return folder
+
+
+def write_students(folder: Path, network: Any, *, input_px: int, version: str) -> None:
+    """One network as the student of both styles, exported once."""
+    anime, normal = (folder / SEGMENTORS[style] for style in STYLES)
+    card = ModelCard(name=anime.name, version=version, kind="segmentor", style="anime", architecture="yolov8n-seg", input_px=input_px, file_sha256="0" * 64)
+    finished = export.write_segmentor(anime, network, card)
+    shutil.copytree(anime, normal, dirs_exist_ok=True)
+    (normal / "card.json").write_text(finished.model_copy(update={"name": normal.name, "style": "normal"}).model_dump_json())

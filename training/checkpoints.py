@@ -32,7 +32,7 @@ def load(folder: Path, fingerprint: str) -> dict[str, Any] | None:
         return None
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, OSError, LookupError, ValueError, AttributeError, pickle.UnpicklingError) as error:  # whatever half a pickle raises
         log.warning("%s cannot be read (%s); training begins anew", path, error)
         return None
     if values.get("fingerprint") != fingerprint:

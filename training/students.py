@@ -117,7 +117,7 @@ def read_plain(path: Path) -> State | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         return None
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError) as error:
         raise ContractViolation(f"{path}: expected weights written by torch: {error}; fetch the file again") from error
     plain = isinstance(state, dict) and bool(state) and all(hasattr(value, "is_floating_point") for value in state.values())
     return state if plain else None
