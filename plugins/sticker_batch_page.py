@@ -41,7 +41,8 @@ def index_page(batches: Sequence[str], base: str) -> str:
 def batch_page(batch: Batch, base: str) -> str:
     """Page of one batch: its boards, the gate's verdicts, and its pins with their labels drawn on them."""
     found = sum(board["found"] for board in batch.boards)
-    summary = f"<p>{found} pins found, {len(batch.kept)} kept, {len(batch.quarantined)} quarantined, {len(batch.labels)} labelled.</p>"
+    labelled = sum(bool(label.objects) for label in batch.labels.values())
+    summary = f"<p>{found} pins found, {len(batch.kept)} kept, {len(batch.quarantined)} quarantined, something labelled on {labelled}.</p>"
     parts = [f'<p><a href="{base}/batches">All batches</a></p>', summary, _boards(batch.boards), _verdicts(batch.verdicts)]
     pictures = f"{base}/batches/{batch.name}/pins"
     kept = "".join(_figure(pin, pictures, f"{pin.style}: {_words(batch.labels.get(pin.id))}") for pin in batch.kept[:SHOWN])

@@ -66,7 +66,7 @@ def test_a_batchs_page_tells_its_pins_labels_and_verdicts_and_runs_no_foreign_ma
     assert f'href="/sticker/batches/{BATCH}"' in client.get("/sticker/batches", headers=logged_in).text
     page = client.get(f"/sticker/batches/{BATCH}", headers=logged_in)
     assert page.status_code == 200
-    for text in ("5 pins found, 1 kept, 1 quarantined, 1 labelled", "anime: animal 0.91", "aspect 9 &gt; 4", "no slice gains &lt;0.002&gt;"):
+    for text in ("5 pins found, 1 kept, 1 quarantined, something labelled on 1.", "anime: animal 0.91", "aspect 9 &gt; 4", "no slice gains &lt;0.002&gt;"):
         assert text in page.text
     assert "<script" not in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
