@@ -67,7 +67,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             _stop(process)
 
 
-def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path, timeout_s: float = 90) -> None:
+def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path, timeout_s: float = 240) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and process.poll() is None:
         try:
