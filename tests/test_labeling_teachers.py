@@ -215,6 +215,34 @@ def test_snapping_pulls_a_shifted_edge_to_the_pictures():
     assert overlap(snapped, drawn) > overlap(rough >= 0.5, drawn)
 
 
+def evidence(network: np.ndarray, grabcut: np.ndarray) -> embedded.Evidence:
+    by_class = np.zeros((3, *network.shape), np.float32)
+    by_class[CLASSES.index("animal")] = network
+    return embedded.Evidence(
+        network=network.astype(np.float32), grabcut=grabcut.astype(np.float32), prior=np.zeros(network.shape, np.float32), by_class=by_class
+    )
+
+
+def test_grabcut_mends_a_mask_it_agrees_with_and_is_not_heard_where_it_marks_the_clutter():
+    drawn, vote = draw(8), embedded.Vote()
+    sure = np.where(drawn.mask, 0.9, 0.0)
+    clutter = ~drawn.mask
+    (mended,) = embedded.decide(evidence(np.where(drawn.mask, np.linspace(0.35, 0.9, drawn.mask.shape[1]), 0.0), drawn.mask), drawn.image, vote)
+    assert overlap(mended.mask, drawn) > 0.9
+    (kept,) = embedded.decide(evidence(sure, clutter), drawn.image, vote)
+    assert overlap(kept.mask, drawn) > 0.9
+    assert kept.subject_class == "animal"
+    assert kept.score > 0.8
+
+
+def test_what_no_network_saw_is_left_to_a_person():
+    drawn, vote = draw(9), embedded.Vote()
+    (found,) = embedded.decide(evidence(np.zeros(drawn.mask.shape), drawn.mask), drawn.image, vote)
+    assert overlap(found.mask, drawn) > 0.9
+    assert found.score < PARAMS.labeling.review_score
+    assert found.subject_class == "object"
+
+
 def test_weights_changed_since_their_first_use_are_refused(tmp_path):
     file, ledger = tmp_path / "model.pt", tmp_path / "home" / "weights.json"
     file.write_bytes(b"weights")

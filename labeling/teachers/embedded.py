@@ -17,7 +17,7 @@ import numpy as np
 from labeling import cleaning
 from labeling.cleaning import Cut, Found
 from labeling.teachers import classical
-from sticker_studio import registry
+from sticker_studio import masks, registry
 from sticker_studio.errors import ContractViolation, Unavailable
 from sticker_studio.inference import Segmentor
 from sticker_studio.types import CLASSES, RGB, SEGMENTORS, Alpha, Mask, SubjectClass
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NAME: Final = "embedded"
-METHOD: Final = "vote1"
+METHOD: Final = "vote2"
 """Part of the version: raised when the vote below changes."""
 
 
@@ -41,11 +41,18 @@ class Vote:
     classical_px: int = 192
     detection_score: float = 0.08
     crops: tuple[float, ...] = (1.0, 0.75)
-    network_weight: float = 0.6
-    grabcut_weight: float = 0.25
-    prior_weight: float = 0.15
+    sure_belief: float = 0.35
+    """Belief that counts fully even where a picture has none higher."""
+    blind_belief: float = 0.1
+    """Below it everywhere the networks have seen nothing."""
+    blind_score: float = 0.45
+    grabcut_weight: float = 0.5
+    """Of GrabCut's vote to the networks' 1, before the agreement."""
+    prior_weight: float = 0.2
     threshold: float = 0.5
-    snap_ratio: float = 0.012
+    snap_ratio: float = 0.008
+    part_ratio: float = 0.1
+    """Smaller parts than this share of the largest are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,19 +139,34 @@ def _enlarge(values: Alpha, image: RGB) -> Alpha:
 
 def decide(evidence: Evidence, image: RGB, vote: Vote) -> list[Found]:
     """The vote at HxW, cut into its parts; a part's score is how far its voters agree."""
-    belief = _normalised(evidence.network)
-    total = vote.network_weight * belief + vote.grabcut_weight * evidence.grabcut + vote.prior_weight * evidence.prior
+    total, seen = tally(evidence, vote)
     radius = max(1, round(vote.snap_ratio * max(image.shape[:2])))
     mask = classical.snap(total, image, radius_px=radius) >= vote.threshold
     count, parts, stats, _ = cv2.connectedComponentsWithStats(np.asarray(mask, np.uint8), connectivity=8)
-    floor = 0.1 * stats[1:, cv2.CC_STAT_AREA].max(initial=0)
-    chosen = [np.asarray(parts == index) for index in range(1, count) if stats[index, cv2.CC_STAT_AREA] >= max(floor, 16)]
-    return [Found(mask=part, subject_class=_class_of(part, evidence.by_class), score=_agreement(part, evidence)) for part in chosen]
+    floor = max(vote.part_ratio * stats[1:, cv2.CC_STAT_AREA].max(initial=0), 16)
+    chosen = [np.asarray(parts == index) for index in range(1, count) if stats[index, cv2.CC_STAT_AREA] >= floor]
+    return [Found(mask=part, subject_class=_class_of(part, evidence.by_class), score=_agreement(part, total, seen=seen, vote=vote)) for part in chosen]
 
 
-def _normalised(network: Alpha) -> Alpha:
+def tally(evidence: Evidence, vote: Vote) -> tuple[Alpha, bool]:
+    """The voters' weighted mean, HxW in 0..1, and whether the networks saw anything.
+
+    Classical evidence knows nothing of subjects: in a cluttered picture it marks the clutter. So it counts as far as it agrees with the networks (IoU);
+    where those see nothing it speaks alone, for the review queue.
+    """
+    if float(evidence.network.max(initial=0)) < vote.blind_belief:
+        share = vote.grabcut_weight / (vote.grabcut_weight + vote.prior_weight)
+        return np.asarray(share * evidence.grabcut + (1 - share) * evidence.prior, np.float32), False
+    belief = _normalised(evidence.network, vote)
+    agreed = masks.iou(np.asarray(evidence.grabcut >= 0.5), np.asarray(belief >= 0.5))
+    extra = vote.grabcut_weight * evidence.grabcut + vote.prior_weight * evidence.prior
+    total = (belief + agreed * extra) / (1 + agreed * (vote.grabcut_weight + vote.prior_weight))
+    return np.asarray(total, np.float32), True
+
+
+def _normalised(network: Alpha, vote: Vote) -> Alpha:
     """The networks' belief stretched so that the surest place of the picture counts fully, unless none is sure at all."""
-    return np.asarray(np.clip(network / max(float(network.max(initial=0)), 0.35), 0, 1), np.float32)
+    return np.asarray(np.clip(network / max(float(network.max(initial=0)), vote.sure_belief), 0, 1), np.float32)
 
 
 def _class_of(part: Mask, by_class: Alpha) -> SubjectClass:
@@ -152,10 +174,10 @@ def _class_of(part: Mask, by_class: Alpha) -> SubjectClass:
     return CLASSES[int(sums.argmax())] if sums.max(initial=0) > 0 else "object"
 
 
-def _agreement(part: Mask, evidence: Evidence) -> float:
-    """Mean belief of the networks inside the part, and of the classical evidence, in the vote's proportion."""
-    network, grabcut = float(_normalised(evidence.network)[part].mean()), float(evidence.grabcut[part].mean())
-    return 0.7 * network + 0.3 * grabcut
+def _agreement(part: Mask, total: Alpha, *, seen: bool, vote: Vote) -> float:
+    """Mean of the vote inside the part; what no network saw stays below every sensible `review_score`."""
+    score = float(total[part].mean())
+    return score if seen else min(score, vote.blind_score)
 
 
 def open_teacher(settings: Settings, *, cut: Cut) -> EmbeddedTeacher:
