@@ -204,7 +204,7 @@ def _learn(job: Job, model: Any, begun: float) -> Best:
         if time.monotonic() - begun >= job.params.time_limit_s:
             log.info("%s: the time limit of %g s ends the training after %d epochs", CLASSIFIER, job.params.time_limit_s, epoch)
             break
-        loss = _epoch(job, model, examples, epoch, optimizer, schedule)
+        loss = _epoch(job, model, examples, epoch, optimizer, schedule, deadline=begun + job.params.time_limit_s)
         _judge(job, model, best, epoch + 1, loss)
         left = (time.monotonic() - begun) / (epoch - first + 1) * (job.params.epochs - epoch - 1)
         log.info("%s: epoch %d of %d, loss %.3f, validation accuracy %.3f, about %.0f s left", CLASSIFIER, epoch + 1, job.params.epochs, loss,
@@ -236,8 +236,11 @@ def _saved(model: Any, optimizer: Any, schedule: Any, best: Best, epoch: int) ->
     }
 
 
-def _epoch(job: Job, model: Any, examples: Sequence[Example], epoch: int, optimizer: Any, schedule: Any) -> float:
-    """One pass; mean loss. Styles weigh the same however many pins each has."""
+def _epoch(job: Job, model: Any, examples: Sequence[Example], epoch: int, optimizer: Any, schedule: Any, *, deadline: float) -> float:
+    """One pass, or what fits of it before `deadline` (monotonic seconds), one batch at least; mean loss.
+
+    Styles weigh the same however many pins each has.
+    """
     import torch
 
     counts = np.bincount([label for _, label in examples], minlength=len(STYLES))
@@ -248,6 +251,9 @@ def _epoch(job: Job, model: Any, examples: Sequence[Example], epoch: int, optimi
     losses = []
     model.train()
     for start in range(0, len(order), job.params.batch):
+        if losses and time.monotonic() >= deadline:
+            log.info("%s: the time limit of %g s ends epoch %d after %d batches", CLASSIFIER, job.params.time_limit_s, epoch + 1, len(losses))
+            break
         chosen = [examples[index] for index in order[start : start + job.params.batch]]
         if len(chosen) < 2 and len(order) > 1:  # batch normalisation needs two
             continue
