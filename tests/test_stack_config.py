@@ -257,3 +257,11 @@ def test_the_weights_name_known_before_torch_is_imported_is_torchvisions_own() -
 
     assert MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.url.rsplit("/", 1)[-1] == torchvision.WEIGHTS_NAME
     assert torchvision.hub_folder(os.environ) == Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def test_a_judgement_names_both_models_with_their_interval_and_slices() -> None:
+    scores = {"mean": 0.5, "low": 0.4, "high": 0.6, "pictures": 20}
+    roles = {"challenger": {"all": {**scores, "mean": 0.55}, "style:anime": scores}, "champion": {"all": scores, "style:anime": {**scores, "mean": 0.25}}}
+    text = summary.judged(roles, "mask IoU")
+    assert text == "mask IoU: champion 0.500 (0.400 to 0.600, 20 pictures), challenger 0.550 (0.400 to 0.600, 20 pictures); style:anime 0.250 -> 0.500"
+    assert summary.judged({"challenger": {"all": {}}}, "mask IoU") == "mask IoU: challenger without scores"

@@ -1,5 +1,6 @@
 """The service as a user meets it: a picture in, a sticker out, and how long that takes."""
 
+import json
 import statistics
 import time
 from collections.abc import Mapping
@@ -29,6 +30,14 @@ def post(url: str, picture: bytes, name: str, fields: Mapping[str, str] | None =
     return Answer(status=answer.status_code, content=answer.content, headers=dict(answer.headers), seconds=time.perf_counter() - started)
 
 
+def said(answer: Answer) -> str:
+    """The message of a refusal."""
+    try:
+        return str(json.loads(answer.content)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.content.decode(errors="replace")[:300]
+
+
 def sticker(url: str, picture: bytes, name: str, out: Path) -> dict[str, Any]:
     """Make a sticker of `picture`, write it to `out`, and tell what the answer said. Raises `Unavailable` when none came back.
 
@@ -36,7 +45,7 @@ def sticker(url: str, picture: bytes, name: str, out: Path) -> dict[str, Any]:
     """
     answer, fallback = post(url, picture, name), ""
     if answer.status == 422:
-        fallback = answer.content.decode(errors="replace")[:200]
+        fallback = said(answer)
         answer = post(url, picture, name, {"fallback": "whole"})
     if answer.status != 200:
         raise Unavailable(f"{url}/sticker: expected a sticker of {name}, got {answer.status}: {answer.content[:300]!r}")

@@ -44,7 +44,7 @@ class RunOutcome:
 
     def skipped(self) -> dict[str, str]:
         """Reason for each skipped task that gave one."""
-        return {outcome.task: outcome.skipped for outcome in self.tasks if outcome.skipped}
+        return {outcome.task: " ".join(outcome.skipped.split()) for outcome in self.tasks if outcome.skipped}
 
 
 def pins(daily: RunOutcome) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def summarise(daily: RunOutcome, promotion: RunOutcome | None) -> dict[str, Any]
         "verdicts": verdicts,
         "approval": promotion.result("approval") if promotion else {},
         "promoted": promotion.result("promote").get("promoted", {}) if promotion else {},
-        "kept": promotion.result("promote").get("kept", {}) if promotion else {},
+        "kept": {name: "; ".join(map(str, each.get("reasons", []))) for name, each in verdicts.items() if each.get("verdict") == "keep"},
         "serving": promotion.result("verify").get("serving", {}) if promotion else {},
         "rolled_back": promotion.result("verify").get("rolled_back", {}) if promotion else {},
         "skipped": {**daily.skipped(), **(promotion.skipped() if promotion else {})},
@@ -133,7 +133,7 @@ def task_table(runs: Sequence[RunOutcome]) -> RenderableType:
 def brief(task: TaskOutcome) -> str:
     """A result in a few words: its counts, or why it was skipped."""
     if task.skipped:
-        return task.skipped
+        return " ".join(task.skipped.split())
     if isinstance(task.result, list):
         return f"{len(task.result)} items"
     if not isinstance(task.result, Mapping):
@@ -162,21 +162,39 @@ def _lines(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield f"not {teacher}", str(reason)
     for model, training in summary["training"].items():
         yield f"base of {model}", str(training.get("base") or f"skipped: {training.get('skipped')}")
-    for model, sets in summary["evaluation"].items():
-        for name, metrics in sets.items():
-            yield f"{model}, {name}", flat(metrics)
+    for model, told in summary["evaluation"].items():
+        for name in ("golden", "audit"):
+            yield f"{model}, {name}", judged(told.get(name, {}), told.get("metric", "score"))
+        if told.get("latency"):
+            yield f"{model}, latency", flat(told["latency"])
     for model, verdict in summary["verdicts"].items():
         yield f"verdict on {model}", f"{verdict.get('verdict')}: {'; '.join(map(str, verdict.get('reasons', [])))}"
     for name in ("registered", "promoted", "kept", "serving", "rolled_back", "models", "skipped"):
         if summary.get(name):
             yield name.replace("_", " "), flat(summary[name])
     for sticker in summary.get("stickers", []):
-        yield "sticker", f"{sticker['file']}  {sticker['bytes']} bytes, {sticker['ms']} ms, {flat(sticker['headers'])}{sticker['nothing_found']}"
+        whole = f" (whole picture: {sticker['nothing_found']})" if sticker["nothing_found"] else ""
+        yield "sticker", f"{sticker['file']}  {sticker['bytes']} bytes, {sticker['ms']} ms{whole}; {flat(sticker['headers'])}"
     if summary.get("endpoint"):
         yield "endpoint", flat(summary["endpoint"])
     for name in ("network", "browser", "addresses", "password", "resident_mb", "wall_s"):
         if name in summary:
             yield name.replace("_", " "), flat(summary[name])
+
+
+def judged(roles: Mapping[str, Any], metric: str) -> str:
+    """One set's scores: each role's mean with its interval, then the slices' means, champion before challenger."""
+    order = [role for role in ("champion", "challenger") if roles.get(role)]
+    whole = [f"{role} {_interval(roles[role].get('all', {}))}" for role in order]
+    names = sorted({name for role in order for name in roles[role]} - {"all"})
+    slices = [f"{name} " + " -> ".join(f"{roles[role].get(name, {}).get('mean', float('nan')):.3f}" for role in order) for name in names]
+    return f"{metric}: {', '.join(whole)}" + (f"; {', '.join(slices)}" if slices else "")
+
+
+def _interval(scores: Mapping[str, Any]) -> str:
+    if scores.get("mean") is None:
+        return "without scores"
+    return f"{scores['mean']:.3f} ({scores['low']:.3f} to {scores['high']:.3f}, {scores['pictures']} pictures)"
 
 
 def flat(value: Any, *, digits: int = 3) -> str:
