@@ -29,8 +29,8 @@ class AirflowApi:
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """One call below /api/v2; logs in when the token is missing or old, and rides over a restart of the api-server (30 s)."""
-        deadline = time.monotonic() + 30
+        """One call below /api/v2; logs in when the token is missing or old, and rides over a restart of the api-server (60 s)."""
+        deadline = time.monotonic() + 60
         while True:
             try:
                 if "Authorization" not in self._client.headers:

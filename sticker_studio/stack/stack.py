@@ -19,8 +19,8 @@ from sticker_studio.stack.layout import Layout, Secrets, secrets_of
 from sticker_studio.stack.programs import Program
 from sticker_studio.stack.supervisor import Supervisor
 
-READY_S: Final = 240.0
-"""How long all processes together may take to get ready (a cold, busy 2-core machine needs a minute)."""
+READY_S: Final = 600.0
+"""How long all processes together may take to get ready (a quiet 2-core machine needs 15 s, a very busy one has needed 4 minutes)."""
 Say = Callable[[str], None]
 
 
@@ -105,10 +105,10 @@ def start(stack: Stack, say: Say) -> None:
 
 
 def _database(stack: Stack, say: Say) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not postgres.answers(stack.settings, stack.secrets):
         if time.monotonic() > deadline:
-            raise Unavailable(f"PostgreSQL does not answer after 60 s; see {stack.layout.logs / 'postgres.log'}")
+            raise Unavailable(f"PostgreSQL does not answer after 120 s; see {stack.layout.logs / 'postgres.log'}")
         time.sleep(0.2)
     made = postgres.create_databases(stack.settings, stack.secrets)
     say("postgres is ready" + (f", databases made: {', '.join(made)}" if made else ""))
@@ -136,7 +136,7 @@ def run(stack: Stack, *arguments: str) -> str:
     return done.stdout
 
 
-def prepare_pipeline(stack: Stack, dags: Sequence[str], say: Say, *, timeout_s: float = 90) -> airflow_api.AirflowApi:
+def prepare_pipeline(stack: Stack, dags: Sequence[str], say: Say, *, timeout_s: float = 240) -> airflow_api.AirflowApi:
     """Champions in an empty registry, Airflow's pools, and `dags` imported. Raises `Unavailable` with the import errors."""
     result = json.loads(run(stack, "training", "bootstrap-registry").strip().splitlines()[-1])
     say(f"registry: {', '.join(f'{name} version {number}' for name, number in result['models'].items())}")
