@@ -31,6 +31,7 @@ def tuned(**changes: object) -> Params:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["segmentor"] |= {"batch": 8, "replay_scenes": 0, "min_pins": 8} | changes
     values["evaluation"] |= {"golden_scenes": 12, "audit_scenes": 1, "bootstrap_samples": 200}
+    values["gate"]["max_p95_ratio"] = 10.0  # what else runs on the machine is not this test's matter
     return params.Params.model_validate(values)
 
 

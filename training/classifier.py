@@ -248,7 +248,7 @@ def _epoch(job: Job, model: Any, examples: Sequence[Example], epoch: int, optimi
     criterion = torch.nn.CrossEntropyLoss(weight=weight, label_smoothing=LABEL_SMOOTHING)
     rng = np.random.default_rng([job.params.seed, epoch])
     order = rng.permutation(len(examples))
-    losses = []
+    losses: list[float] = []
     model.train()
     for start in range(0, len(order), job.params.batch):
         if losses and time.monotonic() >= deadline:

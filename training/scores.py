@@ -42,9 +42,10 @@ _Values = npt.NDArray[np.float64]
 
 
 def summarise(pictures: Sequence[PictureScore], *, samples: int, seed: int, balanced_by: str = "") -> Slices:
-    """Scores of 'all' and of each slice. With `balanced_by` (a slice prefix), 'all' is the mean over those slices' means (balanced accuracy).
+    """Scores of 'all' and of each slice that is not all of them.
 
-    The interval is the percentile bootstrap over pictures (Efron 1979), seeded: the same scores give the same interval.
+    With `balanced_by` (a slice prefix), 'all' is the mean over those slices' means (balanced accuracy). The interval is the percentile bootstrap over
+    pictures (Efron 1979), seeded: the same scores give the same interval.
     """
     if not pictures:
         return {}
@@ -52,6 +53,8 @@ def summarise(pictures: Sequence[PictureScore], *, samples: int, seed: int, bala
     result = {ALL: _slice(pictures, _groups(pictures, balanced_by), samples=samples, seed=seed)}
     for name in names:
         members = [picture for picture in pictures if name in picture.slices]
+        if len(members) == len(pictures):
+            continue  # it is 'all' under another name
         result[name] = _slice(members, [_values(members)], samples=samples, seed=seed)
     return result
 
