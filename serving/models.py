@@ -138,6 +138,7 @@ class ChampionWatcher(threading.Thread):
 
     def run(self) -> None:
         """Look until stopped."""
+        self.look()
         while not self._stopped.wait(self._settings.registry_poll_s):
             self.look()
 

@@ -21,6 +21,8 @@ WORK_SIDE_PX: Final = 1024
 MIN_SUBJECT_SHARE: Final = 0.002
 """A subject smaller than this share of the picture is a speck."""
 _SEEN_THROUGH: Final = 0.01
+_PART_SHARE: Final = 0.5
+"""A detection with more than this share of itself within another is a part of it."""
 
 How = Literal["segmentor", "alpha", "whole"]
 StageTimer = Callable[[str], AbstractContextManager[object]]
@@ -134,10 +136,16 @@ def view_alpha(alpha: Alpha, shape_hw: tuple[int, ...]) -> Alpha:
 
 
 def choose(detections: Sequence[Detection], subject: Subject) -> list[Detection]:
-    """The detections to cut out."""
+    """The detections to cut out: all, or the largest that the model is sure of (area x score squared) with those that lie mostly within it.
+
+    A network often finds a subject whole and again in parts; the parts know its outline better than the whole does.
+    """
     if subject == "all" or len(detections) < 2:
         return list(detections)
-    return [max(detections, key=lambda detection: float((detection.probability >= 0.5).sum()))]
+    cores = [detection.probability >= 0.5 for detection in detections]
+    weights = [float(core.sum()) * detection.score**2 for core, detection in zip(cores, detections, strict=True)]
+    main = cores[int(np.argmax(weights))]
+    return [detection for detection, core in zip(detections, cores, strict=True) if (core & main).sum() > _PART_SHARE * core.sum()]
 
 
 def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, timer: StageTimer = untimed) -> Found:

@@ -76,7 +76,7 @@ def test_the_champions_of_the_registry_serve_from_the_start(service: str) -> Non
         (CLASSIFIER, "registry", "1"),
         (NAME, "registry", "1"),
     }
-    assert metrics(service)["sticker_registry_up"] == 1
+    until(lambda: metrics(service)["sticker_registry_up"] == 1)
 
 
 def test_a_new_champion_is_swapped_in_under_load_without_a_failed_request(service: str, mlflow_server: str, tmp_path: Path) -> None:
