@@ -1,6 +1,5 @@
 """Captions: the largest letters that fit, wrapped, outlined, and never clipped."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,9 +97,9 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> tuple[str, 
 
 def _pieces(word: str, font: ImageFont.FreeTypeFont, width_px: int) -> Iterator[str]:
     while font.getlength(word) > width_px and len(word) > 1:
-        fitting = sum(1 for _ in itertools.takewhile(lambda count: font.getlength(word[:count]) <= width_px, range(1, len(word))))
-        yield word[: max(1, fitting)]
-        word = word[max(1, fitting) :]
+        end = next(count for count in range(1, len(word)) if count + 1 == len(word) or font.getlength(word[: count + 1]) > width_px)
+        yield word[:end]
+        word = word[end:]
     yield word
 
 
