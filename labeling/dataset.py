@@ -177,11 +177,12 @@ def read_manifest(data: Path) -> list[PinRecord]:
 
 def build(*, batch: str, data: Path, out: Path, snapshot: str, validation_share: float, min_pins: int) -> dict[str, Any]:
     """Write the data set of the snapshot in `data` to `out` and return the verb's result, which lies beside it as `dataset.json`."""
-    decided = plan(read_manifest(data), merge(read_labels(data / "labels")), validation_share=validation_share, min_pins=min_pins)
+    labels = merge(read_labels(data / "labels"))
+    decided = plan(read_manifest(data), labels, validation_share=validation_share, min_pins=min_pins)
     write(decided, data=data, out=out)
     result = {
         "batch": batch, "dataset": str(out.absolute()), "snapshot": snapshot, "train": decided.count("train"), "val": decided.count("val"),
-        "skipped": decided.skipped,
+        "skipped": decided.skipped, "teachers": sorted({f"{label.teacher} {label.teacher_version}".strip() for label in labels.values()} - {""}),
     }  # fmt: skip
     atomic.write_text(out / "dataset.json", json.dumps(result, indent=2, sort_keys=True))
     return result
