@@ -19,7 +19,7 @@ PHOTOGRAPHS = (
     ("skimage", "data/astronaut.png"),
     ("skimage", "data/coffee.png"),
     ("sklearn", "datasets/images/flower.jpg"),
-    ("skimage", "data/rocket.jpg"),
+    ("skimage", "data/motorcycle_left.png"),
 )
 CELL_PX = 256
 
@@ -37,12 +37,12 @@ def sources() -> list[tuple[str, bytes]]:
 
 
 def backdrop(size_wh: tuple[int, int]) -> Image.Image:
-    """A light chequerboard, so that transparency shows."""
-    sheet = Image.new("RGBA", size_wh, (255, 255, 255, 255))
+    """A chequerboard on which transparency and white lines show."""
+    sheet = Image.new("RGBA", size_wh, (178, 190, 206, 255))
     pen = ImageDraw.Draw(sheet)
     for y in range(0, size_wh[1], 16):
         for x in range((y // 16 % 2) * 16, size_wh[0], 32):
-            pen.rectangle((x, y, x + 15, y + 15), fill=(232, 236, 240, 255))
+            pen.rectangle((x, y, x + 15, y + 15), fill=(164, 177, 195, 255))
     return sheet
 
 
@@ -87,7 +87,7 @@ def main() -> None:
             stickers.append(Image.open(io.BytesIO(answer.content)))
             pairs.append((Image.open(io.BytesIO(data)), stickers[-1]))
     contact_sheet(stickers).quantize(256).save(arguments.out / "stickers.png", optimize=True)
-    before_after([pairs[0], pairs[len(DRAWINGS)]]).quantize(256).save(arguments.out / "before_after.png", optimize=True)
+    before_after([pairs[2], pairs[len(DRAWINGS) + 1]]).quantize(256).save(arguments.out / "before_after.png", optimize=True)
     print(f"{arguments.out}/stickers.png and before_after.png: {len(stickers)} stickers")
 
 
