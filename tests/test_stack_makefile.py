@@ -28,7 +28,7 @@ def test_every_target_first_makes_the_environment(target: str) -> None:
 
 def test_the_targets_run_modules_that_exist() -> None:
     commands = "".join(dry_run(target, "DATA=/tmp") for target in TARGETS)
-    modules = set(re.findall(r"-m ([a-z_.]+)", commands)) - {"pytest"}
+    modules = set(re.findall(r"python -m ([a-z_.]+)", commands)) - {"pytest"}
     for module in modules:
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{module} is in the Makefile, but not in the repository"
