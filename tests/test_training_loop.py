@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -107,10 +108,11 @@ def test_what_a_fit_leaves_can_be_served_and_a_second_fit_costs_nothing(shared: 
     assert state["model.0.conv.weight"].dtype == torch.float16
 
 
-def test_the_classifier_learns_the_boards_styles_and_its_probabilities_are_calibrated(
+def test_the_classifier_that_a_fit_leaves_serves_probabilities_and_a_dozen_pins_do_not_set_its_temperature(
     shared: Path, factory: Path, offline_settings: Settings, tmp_path: Path
 ) -> None:
     result = classifier.fit(batch=BATCH, dataset=shared / "dataset", out=tmp_path / "run", settings=offline_settings, params=small())
+    assert "temperature 1.00: the start's, 12 validation pins are too few to calibrate on" in result["notes"]
     judge = StyleClassifier(tmp_path / "run")
     assert judge.card.temperature == pytest.approx(result["metrics"]["temperature"], abs=1e-3)
     probabilities = judge.probabilities(torch.zeros(40, 60, 3, dtype=torch.uint8).numpy())
@@ -133,3 +135,11 @@ def test_a_single_style_day_skips_the_classifier_and_the_other_segmentor_with_re
 def test_registering_without_a_registry_names_the_setting(shared: Path, factory: Path, offline_settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="STICKER_MLFLOW_URI"):
         lifecycle.bootstrap(offline_settings)
+
+
+def test_calibration_finds_the_temperature_that_made_the_logits_too_sure() -> None:
+    generator = np.random.default_rng(2)
+    honest = generator.normal(0, 1.5, (4000, 2))
+    chance = 1 / (1 + np.exp(honest[:, 0] - honest[:, 1]))
+    labels = (generator.random(4000) < chance).astype(np.int64)
+    assert classifier.calibrate(honest * 2.5, labels) == pytest.approx(2.5, rel=0.12)

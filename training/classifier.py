@@ -34,6 +34,8 @@ IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 WEIGHT_DECAY: Final = 0.01
 LABEL_SMOOTHING: Final = 0.05
 """Weak labels are sometimes wrong: a board of anime has photographs in it."""
+MIN_CALIBRATION: Final = 20
+"""Validation pins that a temperature is fitted on, at least."""
 TEMPERATURES: Final = np.geomspace(0.25, 4.0, 81)
 Example = tuple[RGB, int]
 _Logits = npt.NDArray[np.float64]
@@ -158,8 +160,7 @@ def train(job: Job) -> Run:
     if best.state is not None:
         chosen.load_state_dict(best.state)
     chosen.eval()
-    judged = job.validation or job.train
-    temperature = calibrate(logits(chosen, judged, job.card), np.array([label for _, label in judged]))
+    temperature = _temperature(job, chosen)
     notes = _notes(job, best, temperature)
     figures = {
         "val_accuracy": round(best.accuracy, 4),
@@ -187,6 +188,13 @@ def train(job: Job) -> Run:
     runs.write_json(job.out / runs.RUN_NAME, run)
     checkpoints.remove(job.out)
     return run
+
+
+def _temperature(job: Job, model: Any) -> float:
+    """Calibrated on the validation pins; on fewer than `MIN_CALIBRATION` the start's temperature stays, since a few pins can say anything."""
+    if len(job.validation) < MIN_CALIBRATION:
+        return job.card.temperature
+    return calibrate(logits(model, job.validation, job.card), np.array([label for _, label in job.validation]))
 
 
 def _learn(job: Job, model: Any, begun: float) -> Best:
@@ -323,11 +331,14 @@ def calibrate(outputs: _Logits, labels: npt.NDArray[np.int64]) -> float:
 def _notes(job: Job, best: Best, temperature: float) -> list[str]:
     notes = [f"{len(job.train)} pins with their boards' styles and {len(job.replayed)} replayed scenes; validation on {len(job.validation)} pins"]
     if not job.validation:
-        notes.append("no validation pins: the last weights are kept, calibrated on the training pins")
+        notes.append("no validation pins: the last weights are kept")
     elif best.state is None:
-        notes.append("no epoch beat the start's validation loss: the start weights are kept, calibrated anew")
+        notes.append("no epoch beat the start's validation loss: the start weights are kept")
     else:
-        notes.append(f"best after epoch {best.epoch}: validation accuracy {best.base_accuracy:.3f} -> {best.accuracy:.3f}, temperature {temperature:.2f}")
+        notes.append(f"best after epoch {best.epoch}: validation accuracy {best.base_accuracy:.3f} -> {best.accuracy:.3f}")
+    few = len(job.validation) < MIN_CALIBRATION
+    why = f"the start's, {len(job.validation)} validation pins are too few to calibrate on" if few else "calibrated on the validation pins"
+    notes.append(f"temperature {temperature:.2f}: {why}")
     for note in notes:
         log.info("%s: %s", CLASSIFIER, note)
     return notes
