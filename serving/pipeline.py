@@ -21,6 +21,8 @@ WORK_SIDE_PX: Final = 1024
 MIN_SUBJECT_SHARE: Final = 0.002
 """A subject smaller than this share of the picture is a speck."""
 _SEEN_THROUGH: Final = 0.01
+_ISLAND_SHARE: Final = 0.1
+"""A part of one subject smaller than this share of its largest part is clutter."""
 _PART_SHARE: Final = 0.5
 """A detection with more than this share of itself within another is a part of it."""
 
@@ -172,12 +174,18 @@ def _joined(detections: Sequence[Detection], shape_hw: tuple[int, ...]) -> Alpha
     """The highest probability of any detection, specks gone; None when nothing worth cutting is left."""
     joined = np.zeros(shape_hw, np.float32)
     for detection in detections:
-        np.maximum(joined, detection.probability, out=joined)
+        np.maximum(joined, _without_clouds(detection.probability), out=joined)
     core = refine.without_specks(joined >= 0.5)
     if core.mean() < MIN_SUBJECT_SHARE:
         return None
     # specks go down to just under one half, filled holes up: the borders of what stays keep their slope
     return np.where(core, np.maximum(joined, 0.5), np.minimum(joined, 0.49)).astype(np.float32)
+
+
+def _without_clouds(probability: Alpha) -> Alpha:
+    """One subject's probability without the islands that a network sees in the clutter beside it."""
+    core = probability >= 0.5
+    return np.where(core & ~refine.without_specks(core, min_part_share=_ISLAND_SHARE), np.float32(0.49), probability)
 
 
 def full_alpha(picture: Picture, found: Found) -> Alpha:
