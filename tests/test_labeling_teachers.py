@@ -31,21 +31,20 @@ TEACHERS = ["embedded", "torchvision", "detectron2"]
 
 
 def random_weights(model, *, score_gain: float, input_gain: float) -> dict:
-    """Seeded weights whose activations stay moderate, so that a network that has learnt nothing still finds things."""
+    """Seeded weights for a model (on torch's `meta` device: shapes only), moderate enough that a network that has learnt nothing still finds things."""
     import torch
 
     generator = torch.Generator().manual_seed(1)
-    state = model.state_dict()
-    for name, value in state.items():
-        if not value.is_floating_point() or name.startswith("pixel_"):
-            continue
-        gain = {"cls_score": score_gain, "stem.conv1": input_gain, "bbox_pred": 0.02, "anchor_deltas": 0.02, "mask_fcn_logits": 10, "mask_head.predictor": 10}
-        factor = next((number for part, number in gain.items() if part in name), 1.0)
-        if value.ndim >= 2:
-            value.copy_(torch.randn(value.shape, generator=generator) * factor * np.sqrt(2 / value[0].numel()))
+    gains = {"cls_score": score_gain, "stem.conv1": input_gain, "bbox_pred": 0.02, "anchor_deltas": 0.02, "mask_fcn_logits": 10, "mask_head.predictor": 10}
+    state = {}
+    for name, shape_of in model.state_dict().items():
+        shape = tuple(shape_of.shape)
+        gain = next((number for part, number in gains.items() if part in name), 1.0)
+        if len(shape) >= 2:
+            state[name] = (torch.randn(shape, generator=generator) * gain * np.sqrt(2 / np.prod(shape[1:]))).half()
         else:
-            value.fill_(1.0 if name.endswith(("running_var", ".weight")) else 0.0)
-    return {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+            state[name] = torch.full(shape, 1.0 if name.endswith(("running_var", ".weight")) else 0.0).to(shape_of.dtype)
+    return state
 
 
 def torchvision_weights(folder: Path) -> Path:
@@ -53,7 +52,9 @@ def torchvision_weights(folder: Path) -> Path:
     import torch
     from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
 
-    torch.save(random_weights(maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None), score_gain=0.05, input_gain=1.0), folder / "torchvision.pth")
+    with torch.device("meta"):
+        model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None)
+    torch.save(random_weights(model, score_gain=0.05, input_gain=1.0), folder / "torchvision.pth")
     return folder / "torchvision.pth"
 
 
@@ -68,7 +69,7 @@ def detectron2_weights(folder: Path) -> Path:
         from labeling.teachers import detectron2
 
         config = model_zoo.get_config(detectron2.CONFIG, trained=False)
-        config.MODEL.DEVICE = "cpu"
+        config.MODEL.DEVICE = "meta"
         torch.save(random_weights(build_model(config), score_gain=0.1, input_gain=2e-4), folder / "detectron2.pth")
     return folder / "detectron2.pth"
 

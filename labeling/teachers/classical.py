@@ -7,7 +7,7 @@ import numpy.typing as npt
 from sticker_studio.types import RGB, Alpha, Mask
 
 
-def grabcut(image: RGB, *, margin_ratio: float = 0.04, iterations: int = 4, seed: int = 0) -> Mask:
+def grabcut(image: RGB, *, margin_ratio: float = 0.04, iterations: int = 3, seed: int = 0) -> Mask:
     """Rother et al. 2004, started from a rectangle `margin_ratio` inside the picture. HxW; all false where it separates nothing."""
     height, width = image.shape[:2]
     x, y = max(1, round(width * margin_ratio)), max(1, round(height * margin_ratio))

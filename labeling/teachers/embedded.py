@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NAME: Final = "embedded"
-METHOD: Final = "vote2"
+METHOD: Final = "vote3"
 """Part of the version: raised when the vote below changes."""
 
 
@@ -37,8 +37,11 @@ METHOD: Final = "vote2"
 class Vote:
     """Constants of the vote, tuned on training pictures (benchmarks/teacher.py)."""
 
-    side_px: int = 448
-    classical_px: int = 192
+    shown_px: int = 448
+    """Longest side of the picture that crops are cut from and edges snapped to."""
+    grid_px: int = 256
+    """Longest side of the evidence, and of each view."""
+    classical_px: int = 128
     detection_score: float = 0.08
     crops: tuple[float, ...] = (1.0, 0.75)
     sure_belief: float = 0.35
@@ -46,10 +49,10 @@ class Vote:
     blind_belief: float = 0.1
     """Below it everywhere the networks have seen nothing."""
     blind_score: float = 0.45
-    grabcut_weight: float = 0.5
+    grabcut_weight: float = 0.25
     """Of GrabCut's vote to the networks' 1, when both agree fully."""
     prior_weight: float = 0.1
-    heard_iou: float = 0.6
+    heard_iou: float = 0.7
     """IoU of GrabCut with the networks below which classical evidence is not heard."""
     threshold: float = 0.5
     snap_ratio: float = 0.004
@@ -81,40 +84,50 @@ class EmbeddedTeacher:
     def label(self, image: RGB, *, pin_id: str) -> Instances:
         """Objects of an upright HxWx3 picture, in its px, best first."""
         size_wh = (image.shape[1], image.shape[0])
-        small = cleaning.shrink(image, max_side_px=self._vote.side_px)
-        found = decide(gather(small, self._segmentors, self._vote), small, self._vote)
+        shown = cleaning.shrink(image, max_side_px=self._vote.shown_px)
+        found = decide(gather(shown, self._segmentors, self._vote), shown, self._vote)
         return cleaning.to_instances(found, pin_id=pin_id, size_wh=size_wh, teacher=self.name, version=self.version, cut=self._cut)
 
 
 def gather(image: RGB, segmentors: Sequence[Segmentor], vote: Vote) -> Evidence:
-    """All evidence on an HxWx3 picture."""
+    """All evidence on an HxWx3 picture, on a grid of at most `vote.grid_px`."""
     small = cleaning.shrink(image, max_side_px=vote.classical_px)
-    by_class = np.asarray(np.mean([_look(image, segmentor, vote) for segmentor in segmentors], axis=0), np.float32)
+    grid = cleaning.shrink(image, max_side_px=vote.grid_px)
+    by_class = np.asarray(np.mean([_look(image, segmentor, vote, size_wh=(grid.shape[1], grid.shape[0])) for segmentor in segmentors], axis=0), np.float32)
     return Evidence(
         network=by_class.max(axis=0),
-        grabcut=_enlarge(classical.grabcut(small).astype(np.float32), image),
-        prior=_enlarge(classical.border_prior(small), image),
+        grabcut=_resize(classical.grabcut(small).astype(np.float32), grid),
+        prior=_resize(classical.border_prior(small), grid),
         by_class=by_class,
     )
 
 
-def _look(image: RGB, segmentor: Segmentor, vote: Vote) -> Alpha:
-    """One segmentor's belief by class, averaged over mirrored and zoomed views: 3xHxW."""
-    height, width = image.shape[:2]
-    total = np.zeros((len(CLASSES), height, width), np.float32)
-    seen = np.zeros((height, width), np.float32)
+def _look(image: RGB, segmentor: Segmentor, vote: Vote, *, size_wh: tuple[int, int]) -> Alpha:
+    """One segmentor's belief by class on a grid of `size_wh`, 3xHxW: the mean of the mean and the maximum over the windows.
+
+    A window knows nothing of what is outside of it, where the whole picture's belief stands; the maximum keeps a small subject that only a zoomed
+    window shows, the mean drops what a window cut off and took for something else.
+    """
+    width, height = size_wh
+    scale = image.shape[1] / width, image.shape[0] / height
+    layers: list[Alpha] = []
     for x, y, w, h in _windows(width, height, vote.crops):
-        window = image[y : y + h, x : x + w]
-        for mirrored in (False, True):
-            view = np.ascontiguousarray(window[:, ::-1]) if mirrored else window
-            belief = _belief(view, segmentor, vote.detection_score)
-            total[:, y : y + h, x : x + w] += belief[:, :, ::-1] if mirrored else belief
-            seen[y : y + h, x : x + w] += 1
-    return np.asarray(total / np.maximum(seen, 1), np.float32)
+        window = image[round(y * scale[1]) : round((y + h) * scale[1]), round(x * scale[0]) : round((x + w) * scale[0])]
+        layer = layers[0].copy() if layers else np.zeros((len(CLASSES), height, width), np.float32)
+        layer[:, y : y + h, x : x + w] = [cv2.resize(one, (w, h), interpolation=cv2.INTER_AREA) for one in _both_ways(window, segmentor, vote)]
+        layers.append(layer)
+    return np.asarray((np.mean(layers, axis=0) + np.max(layers, axis=0)) / 2, np.float32)
+
+
+def _both_ways(image: RGB, segmentor: Segmentor, vote: Vote) -> Alpha:
+    """Belief by class, averaged over the picture and its mirror image: 3xHxW of the picture shrunk to `vote.grid_px`."""
+    view = cleaning.shrink(image, max_side_px=vote.grid_px)
+    mirrored = _belief(np.ascontiguousarray(view[:, ::-1]), segmentor, vote.detection_score)
+    return np.ascontiguousarray((_belief(view, segmentor, vote.detection_score) + mirrored[:, :, ::-1]) / 2, np.float32)
 
 
 def _windows(width: int, height: int, crops: Sequence[float]) -> list[tuple[int, int, int, int]]:
-    """x, y, w, h in px: the whole picture for a share of 1, else the centred crop of that share of each side."""
+    """x, y, w, h in px: the whole picture for a share of 1 (first), else the centred crop of that share of each side."""
     sizes = [(share, max(8, round(width * share)), max(8, round(height * share))) for share in crops]
     return [((width - w) // 2, (height - h) // 2, w, h) for share, w, h in sizes if w <= width and h <= height]
 
@@ -122,7 +135,7 @@ def _windows(width: int, height: int, crops: Sequence[float]) -> list[tuple[int,
 def _belief(image: RGB, segmentor: Segmentor, score_threshold: float) -> Alpha:
     """The surest detection at each pixel, by class: 3xHxW, a mask's probability weighted by the root of its score."""
     belief = np.zeros((len(CLASSES), *image.shape[:2]), np.float32)
-    for detection in segmentor.segment(image, score_threshold=score_threshold, max_detections=8):
+    for detection in segmentor.segment(image, score_threshold=score_threshold, max_detections=6):
         index = CLASSES.index(_known(detection.subject_class, segmentor))
         belief[index] = np.maximum(belief[index], detection.probability * np.float32(np.sqrt(detection.score)))
     return belief
@@ -135,19 +148,22 @@ def _known(name: str, segmentor: Segmentor) -> SubjectClass:
     raise ContractViolation(f"{segmentor.card.name} {segmentor.card.version}: expected classes of {CLASSES}, got {name!r}; train it again")
 
 
-def _enlarge(values: Alpha, image: RGB) -> Alpha:
+def _resize(values: Alpha, image: RGB) -> Alpha:
+    """`values` (HxW) at the size of `image`."""
     return np.asarray(cv2.resize(values, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def decide(evidence: Evidence, image: RGB, vote: Vote) -> list[Found]:
-    """The vote at HxW, cut into its parts; a part's score is how far its voters agree."""
-    total, seen = tally(evidence, vote)
+    """The vote at the size of `image` (HxWx3), cut into its parts; a part's score is how far its voters agree."""
+    tallied, seen = tally(evidence, vote)
+    total = _resize(tallied, image)
     radius = max(1, round(vote.snap_ratio * max(image.shape[:2])))
     mask = classical.snap(total, image, radius_px=radius) >= vote.threshold
     count, parts, stats, _ = cv2.connectedComponentsWithStats(np.asarray(mask, np.uint8), connectivity=8)
     floor = max(vote.part_ratio * stats[1:, cv2.CC_STAT_AREA].max(initial=0), 16)
     chosen = [np.asarray(parts == index) for index in range(1, count) if stats[index, cv2.CC_STAT_AREA] >= floor]
-    return [Found(mask=part, subject_class=_class_of(part, evidence.by_class), score=_agreement(part, total, seen=seen, vote=vote)) for part in chosen]
+    by_class = np.stack([_resize(one, image) for one in evidence.by_class])
+    return [Found(mask=part, subject_class=_class_of(part, by_class), score=_agreement(part, total, seen=seen, vote=vote)) for part in chosen]
 
 
 def tally(evidence: Evidence, vote: Vote) -> tuple[Alpha, bool]:
