@@ -15,7 +15,7 @@ from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
 from training import export, yolo
-from training.factory import corpus, cutouts, recipe, style
+from training.factory import compose, corpus, cutouts, recipe, style
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int)
             raise RuntimeError(f"stage {stage.name} ended with exit code {worker.exitcode}; see the log above, and run the verb again to go on")
 
 
-def provenance_of(library: recipe.Library, *, with_data: bool) -> dict[str, list[str]]:
+def provenance_of(library: compose.Library, *, with_data: bool) -> dict[str, list[str]]:
     """The card's `data_sources` and `licences`, of what was in fact used."""
     used = [name for name in SOURCES if any(cut.source == name for cut in library.cutouts)]
     if with_data and library.scenery and "data: photos" not in used:
@@ -90,7 +90,7 @@ def finish_segmentor(cache: Path, out: Path, kind: Style, provenance: Mapping[st
     stage = recipe.style_stage(cache, kind, time_limit_s=0, seed=0, start=Path())
     model = yolo.load(stage.result)
     card = ModelCard(
-        name=SEGMENTORS[kind], version=VERSION, kind="segmentor", style=kind, architecture=yolo.ARCHITECTURE, input_px=recipe.SIDE_PX,
+        name=SEGMENTORS[kind], version=VERSION, kind="segmentor", style=kind, architecture=yolo.ARCHITECTURE, input_px=compose.SIDE_PX,
         score_threshold=THRESHOLDS[0], base="random initialisation; shared training, then this style's own", data_sources=provenance["data_sources"],
         licences=provenance["licences"], file_sha256="0" * 64,
     )  # fmt: skip
