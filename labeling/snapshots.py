@@ -11,9 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from time import sleep
 from typing import Any, Final
 
 import yaml
@@ -103,7 +103,7 @@ class Workspace:
             if not _is_busy(done.stderr):
                 break
             _log.info("dvc %s: the workspace is busy, attempt %s of %s", arguments[0], attempt + 1, BUSY_RETRIES)
-            time.sleep(BUSY_WAIT_S * (attempt + 1))
+            sleep(BUSY_WAIT_S * (attempt + 1))
         if "No module named dvc" in done.stderr:
             raise Unavailable("the package dvc is not installed; install the extra 'labeling'")
         raise ContractViolation(f"dvc {' '.join(arguments)} in {self.root}: exit code {done.returncode}: {done.stderr.strip()[-800:]}")

@@ -361,7 +361,7 @@ def test_a_workspace_that_another_process_has_locked_is_tried_again(tmp_path, mo
     workspace.prepare()
     lock = Repo(str(workspace.root)).lock
     lock.lock()
-    monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: lock.unlock())
+    monkeypatch.setattr(snapshots, "sleep", lambda seconds: lock.unlock())
     assert snapshots.snapshot(store, workspace, batch=BATCH)["pins"] == 2
     assert "busy, attempt 1 of 5" in caplog.text
 

@@ -50,7 +50,7 @@ class Vote:
     """Below it everywhere the networks have seen nothing."""
     blind_score: float = 0.45
     calibration: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.3, 0.4), (0.65, 0.5), (0.9, 0.85), (1.0, 0.95))
-    """Agreement to score: below an agreement of 0.65 the labels of training photographs were too poor to train on (40 of them: mean IoU 0.13, above it 0.48)."""
+    """Agreement to score: below an agreement of 0.65 the labels of training photographs were too poor to train on (mean IoU 0.13; above it 0.48)."""
     grabcut_weight: float = 0.25
     """Of GrabCut's vote to the networks' 1, when both agree fully."""
     prior_weight: float = 0.1
