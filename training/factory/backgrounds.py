@@ -26,6 +26,12 @@ _WITH_SUBJECT: Final = (
     "konqui", "ladybird", "dragonfly", "fossa", "kleiber", "goldfish", "calla", "the-mouse", "flower", "elephants", "twowings", "friends", "onestandsout",
     "colorfulcups", "screenshot", "kite", "float-into", "wine", "string", "firstgeneration", "garden", "free_by", "painting",
 )  # fmt: skip
+_PHOTOGRAPHS: Final = (
+    "bythewater", "coldripple", "colorfulcups", "darkesthour", "eveningglow", "fallenleaf", "wallpapers/grey", "wallpapers/kite", "onestandsout",
+    "wallpapers/path", "wallpapers/volna", "summer_1am", "bridge_by", "dragonfly_by", "kleiber_by", "picture_0b", "picture_1a", "wine_by", "aitzgorri_by",
+    "friends_by", "free_by", "greentock_by", "life_by", "picosdeeuropa_by", "seeding_by", "sunset_by", "mate/nature/",
+)  # fmt: skip
+"""Parts of the paths of the wallpapers that are photographs (looked at); the others are drawn or computed."""
 _PACKAGED: Final = (
     ("skimage", "data/brick.png"), ("skimage", "data/grass.png"), ("skimage", "data/gravel.png"), ("skimage", "data/hubble_deep_field.jpg"),
     ("skimage", "data/ihc.png"), ("sklearn", "datasets/images/china.jpg"),
@@ -47,7 +53,7 @@ def installed() -> tuple[list[Background], list[str]]:
     found: list[Background] = []
     missing: list[str] = []
     for folder, package in WALLPAPERS.items():
-        items = [Background(image, f"Debian {package}", _photographed(image)) for path in wallpaper_paths(folder) if (image := read(path)) is not None]
+        items = [Background(image, f"Debian {package}", photographed(path)) for path in wallpaper_paths(folder) if (image := read(path)) is not None]
         if not items:
             missing.append(f"Debian {package}: not installed")
         found += items
@@ -58,11 +64,13 @@ def installed() -> tuple[list[Background], list[str]]:
     return found, missing
 
 
-def wallpaper_paths(folder: Path) -> list[Path]:
-    """One file a wallpaper and variant: the smallest of its sizes, those with a subject left out."""
+def wallpaper_paths(folder: Path, *, with_subject: bool = False) -> list[Path]:
+    """One file a wallpaper and variant: the smallest of its sizes; those that show a subject only if wanted."""
     chosen: dict[tuple[Path, str], Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix not in (".jpg", ".png", ".webp") or path.is_symlink() or any(word in path.as_posix().lower() for word in _WITH_SUBJECT):
+        if path.suffix not in (".jpg", ".png", ".webp") or path.is_symlink() or path.stem == "screenshot":
+            continue
+        if not with_subject and any(word in path.as_posix().lower() for word in _WITH_SUBJECT):
             continue
         key = (path.parent, "" if path.parent.name.startswith("images") else path.stem)
         if key not in chosen or path.stat().st_size < chosen[key].stat().st_size:
@@ -93,10 +101,15 @@ def read(path: Path) -> RGB | None:
     return np.asarray(image)
 
 
-def _photographed(image: RGB) -> bool:
-    """Whether neighbouring pixels differ nearly everywhere, as a photograph's do."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.int16)
-    return bool((np.diff(grey, axis=1) == 0).mean() < 0.25)
+def photographed(path: Path) -> bool:
+    """Whether a wallpaper is a photograph."""
+    return any(word in path.as_posix().lower() for word in _PHOTOGRAPHS)
+
+
+def photographs() -> list[RGB]:
+    """Every photographed wallpaper, those with a subject too: examples of the style, not backgrounds."""
+    paths = [path for folder in WALLPAPERS for path in wallpaper_paths(folder, with_subject=True) if photographed(path)]
+    return [image for path in paths if (image := read(path)) is not None]
 
 
 def procedural(rng: np.random.Generator, size_wh: tuple[int, int]) -> RGB:

@@ -48,8 +48,10 @@ class Library:
     cutouts: Sequence[Cutout]
     backgrounds: Sequence[Background]
     scenery: Sequence[Scenery] = ()
+    photographs: Sequence[RGB] = ()
+    """Photographs to learn the style from, with or without a subject; not composed with."""
     drawn: bool = True
-    """Whether drawn subjects and drawn backgrounds may be used at all."""
+    """Without it nothing drawn is used, and pictures keep their colours and stay clean: plain photographs, to learn the style from."""
 
     def of_kind(self, kind: str) -> list[Cutout]:
         """Cut-outs of one kind."""
@@ -67,7 +69,7 @@ def compose(rng: np.random.Generator, library: Library, style: Style) -> Picture
         classes.append(cutout.label)
         _paste(rng, canvas, objects, cutout, len(classes), upright=busts)
     finished = np.clip(canvas, 0, 255).astype(np.uint8)
-    return Picture(degrade(rng, finished, style), objects, tuple(classes), style)
+    return Picture(degrade(rng, finished, style) if library.drawn else finished, objects, tuple(classes), style)
 
 
 def random_size(rng: np.random.Generator) -> tuple[int, int]:
@@ -102,7 +104,7 @@ def _backdrop(rng: np.random.Generator, library: Library, style: Style, size_wh:
         image, _ = crop(rng, pool[int(rng.integers(len(pool)))].image, size_wh, None)
         if style == "anime" and rng.random() < 0.4:
             image = painterly(rng, image)
-        return shift_colours(rng, image, strength=0.4), empty, []
+        return shift_colours(rng, image, strength=0.4 if library.drawn else 0.05), empty, []
     return procedural(rng, size_wh), empty, []
 
 

@@ -5,7 +5,7 @@ import logging
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ def split_library(library: Library) -> tuple[Library, Library]:
     sides = [held_out(key, HELD_OUT_SHARE) for key in keys]
     train = [cutout for cutout, held in zip(library.cutouts, sides, strict=True) if not held]
     validate = [cutout for cutout, held in zip(library.cutouts, sides, strict=True) if held]
-    return Library(train, library.backgrounds, library.scenery), Library(validate, library.backgrounds, ())
+    return replace(library, cutouts=train), replace(library, cutouts=validate, scenery=())
 
 
 def gather(*, data: Path | None, node_folder: Path | None) -> tuple[Library, list[Scenery], list[str]]:
@@ -91,7 +91,7 @@ def gather(*, data: Path | None, node_folder: Path | None) -> tuple[Library, lis
             (kept if held_out(name, HELD_OUT_PHOTOS) else real).append(Scenery(image, mask, CLASSES.index("object")))
         cuts += [cut for scene in real if (cut := cutouts.cut_from(scene.image, scene.mask, "object", "data: photos")) is not None]
         cuts += list(cutouts.data_sketches(data))
-    return Library(cuts, scenes, real), kept, [*missing, *more]
+    return Library(cuts, scenes, real, backgrounds.photographs()), kept, [*missing, *more]
 
 
 def real_picture(rng: np.random.Generator, library: Library) -> Picture:
