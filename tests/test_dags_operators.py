@@ -196,7 +196,9 @@ def test_the_answer_names_who_approved(person: dict[str, str] | None, approver: 
     assert approval(GATE).execute_complete({}, event) == {"chosen_options": ["Approve"], "approver": approver}
 
 
-def test_a_failed_run_is_logged_with_its_name_and_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_run_is_logged_with_its_name_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(operators().log, "error", lambda text, *values: lines.append(text % values))  # Airflow owns the handlers
     run = SimpleNamespace(run_id="manual__2026-11-20", dag_id="sticker_daily")
     operators().log_failed_run({"dag_run": run, "reason": "task_failure"})
-    assert "run manual__2026-11-20 of sticker_daily failed: task_failure" in capsys.readouterr().out
+    assert lines == ["run manual__2026-11-20 of sticker_daily failed: task_failure"]
