@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from benchmarks.own_service import service
 from sticker_studio.stack import endpoint, pictures
 
-DRAWINGS = (2032, 2027, 2029, 2025, 2028)
+DRAWINGS = (4106, 4104, 4105, 4112, 4117)
 PHOTOGRAPHS = (
     ("skimage", "data/chelsea.png"),
     ("skimage", "data/astronaut.png"),
@@ -87,7 +87,7 @@ def main() -> None:
             stickers.append(Image.open(io.BytesIO(answer.content)))
             pairs.append((Image.open(io.BytesIO(data)), stickers[-1]))
     contact_sheet(stickers).quantize(256).save(arguments.out / "stickers.png", optimize=True)
-    before_after([pairs[2], pairs[len(DRAWINGS) + 1]]).quantize(256).save(arguments.out / "before_after.png", optimize=True)
+    before_after([pairs[0], pairs[len(DRAWINGS) + 1]]).quantize(256).save(arguments.out / "before_after.png", optimize=True)
     print(f"{arguments.out}/stickers.png and before_after.png: {len(stickers)} stickers")
 
 
