@@ -25,7 +25,7 @@ MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 SHARES: Final[dict[Style, dict[str, float]]] = {
     "anime": {"paste-anime": 0.55, "scenes-anime": 0.27, "style-painted": 0.18},
-    "normal": {"real": 0.44, "style-photographs": 0.36, "scenes-normal": 0.2},
+    "normal": {"real": 0.5, "style-photographs": 0.38, "scenes-normal": 0.12},
 }
 """Parts that each style's examples come from."""
 COUNTS: Final = {"style-painted": 700, "style-photographs": 1800}
