@@ -236,3 +236,10 @@ def test_a_model_whose_bytes_changed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"other")
     with pytest.raises(ContractViolation, match="sha-256"):
         model_card.read(tmp_path)
+
+
+def test_a_broken_picture_is_named_as_such_where_ultralytics_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ultralytics", reason="the package ultralytics (extra 'training') is not installed")
+    monkeypatch.setenv("YOLO_AUTOINSTALL", "false")
+    with pytest.raises(UndecodableImage, match="expected a"):
+        images.decode_rgb(b"this is no picture")

@@ -14,7 +14,8 @@ TARGETS = ["up", "demo", "serve", "down", "test", "long", "lint", "bench", "qual
 
 
 def dry_run(target: str, *variables: str) -> str:
-    done = subprocess.run(["make", "--dry-run", target, *variables], cwd=ROOT, capture_output=True, text=True)
+    outer = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}  # `make test` runs this
+    done = subprocess.run(["make", "--dry-run", target, *variables], cwd=ROOT, env=outer, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
