@@ -15,6 +15,8 @@ import pytest
 
 from sticker_studio.settings import PREFIX, Settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's second thread spins at barriers: on a busy machine a test of 2 s takes minutes
+
 ROOT = Path(__file__).parent.parent
 
 
