@@ -6,11 +6,14 @@ left, top, width and height of the picture inside its letterbox). A finished par
 
 import logging
 import multiprocessing
+import pickle
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import cloudpickle
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +75,6 @@ def letterbox(picture: Picture) -> tuple[RGB, IndexMap, tuple[int, int, int, int
 def render(folder: Path, count: int, picture: Render, *, workers: int) -> Part:
     """Render `count` pictures into `folder` with `workers` processes, or map what a finished run left there."""
     if not (folder / "done").is_file():
-        cv2.setNumThreads(1)  # before the fork: OpenCV's thread pool does not survive it
         folder.mkdir(parents=True, exist_ok=True)
         shapes = {"images": (count, SIDE_PX, SIDE_PX, 3), "objects": (count, SIDE_PX, SIDE_PX), "classes": (count, MAX_OBJECTS), "content": (count, 4)}
         for name, shape in shapes.items():
@@ -90,30 +92,37 @@ def open_part(folder: Path, *, mode: Any = "r") -> Part:
 
 
 _job: tuple[Path, Render] | None = None
+"""What this process renders, set once by `_start_worker`."""
 
 
 def _fan_out(folder: Path, count: int, picture: Render, workers: int) -> None:
-    global _job
-    _job = (folder, picture)  # inherited by the forked workers: the library need not be pickled
     chunks = [range(start, min(count, start + 50)) for start in range(0, count, 50)]
-    try:
-        if workers <= 1:
-            for chunk in chunks:
-                _render_chunk(chunk)
-            return
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
-            for _ in pool.imap_unordered(_render_chunk, chunks):
-                continue
-    finally:
-        _job = None
+    if workers <= 1:
+        for chunk in chunks:
+            _render_pictures(folder, picture, chunk)
+        return
+    # spawned, not forked: a fork copies the locks that other threads of this process hold, and hangs on them
+    job = cloudpickle.dumps((folder, picture))
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(job,)) as pool:
+        for _ in pool.map(_render_chunk, chunks):
+            continue
+
+
+def _start_worker(job: bytes) -> None:
+    global _job
+    cv2.setNumThreads(1)
+    _job = pickle.loads(job)  # noqa: S301  # by this module's own parent process
 
 
 def _render_chunk(chunk: range) -> None:
     if _job is None:
         raise RuntimeError("a rendering worker was started outside of render()")
-    folder, picture = _job
+    _render_pictures(*_job, chunk)
+
+
+def _render_pictures(folder: Path, picture: Render, indices: range) -> None:
     part = open_part(folder, mode="r+")
-    for index in chunk:
+    for index in indices:
         made = picture(index)
         part.images[index], part.objects[index], part.content[index] = letterbox(made)
         part.classes[index] = NO_CLASS
