@@ -181,6 +181,8 @@ def _airflow_environment(settings: Settings, layout: Layout, secrets: Secrets, *
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2", "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        # tasks of a killed scheduler are taken up again within two minutes instead of five
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90", "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5", "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
     }  # fmt: skip
     return {"AIRFLOW_HOME": str(layout.airflow), **{f"AIRFLOW__{key}": value for key, value in options.items()}}
