@@ -141,20 +141,20 @@ def _iou(cutout: RGBA | None, mask: Path | None) -> float | None:
     return masks.iou(cutout[..., 3] >= 128, truth_of(mask)) if cutout is not None else 0.0
 
 
-def teacher_ious(rows: Sequence[tuple[Path, Path | None]]) -> list[float | None]:
-    """IoU of the embedded teacher's largest object, on the factory models too."""
+def teacher_ious(rows: Sequence[tuple[str, Path, Path | None]]) -> list[float | None]:
+    """IoU of the embedded teacher's largest object, on the factory models too; a group's name tells it the style, as a board does in the loop."""
     from labeling.cleaning import Cut
     from labeling.teachers import embedded
 
     with tempfile.TemporaryDirectory(prefix="sticker-quality-") as home:
         teacher = embedded.open_teacher(Settings(home=Path(home)), cut=Cut(min_score=0.0))
-        return [_teacher_iou(teacher, picture, mask) for picture, mask in rows]
+        return [_teacher_iou(teacher, group, picture, mask) for group, picture, mask in rows]
 
 
-def _teacher_iou(teacher: Any, picture: Path, mask: Path | None) -> float | None:
+def _teacher_iou(teacher: Any, group: str, picture: Path, mask: Path | None) -> float | None:
     if mask is None:
         return None
-    label = teacher.label(images.decode_rgb(picture.read_bytes()), pin_id=picture.stem)
+    label = teacher.label(images.decode_rgb(picture.read_bytes()), pin_id=picture.stem, style=group_style(group) or None)
     found = [label.mask(index) for index in range(len(label.objects))]
     return masks.iou(max(found, key=np.count_nonzero), truth_of(mask)) if found else 0.0
 
@@ -291,7 +291,7 @@ def main() -> None:
             rows.append(row)
             tiles[group].append(tile(picture, cutout))
     if arguments.teacher:
-        taught = teacher_ious([(picture, mask) for _, picture, mask in listed])
+        taught = teacher_ious(listed)
         rows = [Row(**{**asdict(row), "teacher_iou": iou}) for row, iou in zip(rows, taught, strict=True)]
     result = report(rows, models)
     atomic.write_text(ROOT / "out" / "quality.json", json.dumps(result, indent=1))

@@ -20,7 +20,7 @@ from labeling.teachers import embedded
 from sticker_studio import images, masks, registry
 from sticker_studio.inference import Segmentor, StyleClassifier
 from sticker_studio.settings import Settings
-from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask
+from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
 
 Subjects = Callable[[RGB], list[Mask]]
 
@@ -34,25 +34,36 @@ def groups(data: Path) -> Iterator[tuple[str, list[tuple[Path, Path]]]]:
             yield folder.name, pairs
 
 
+def classify(settings: Settings) -> Callable[[RGB], Style]:
+    """The style that the classifier finds likelier."""
+    classifier = StyleClassifier(registry.resolve(CLASSIFIER, settings).folder)
+
+    def style_of(image: RGB) -> Style:
+        probabilities = classifier.probabilities(image)
+        return max(STYLES, key=lambda style: probabilities[style])
+
+    return style_of
+
+
 def student(settings: Settings) -> Subjects:
     """What the service does to find subjects: the classifier picks the segmentor."""
-    classifier = StyleClassifier(registry.resolve(CLASSIFIER, settings).folder)
+    style_of = classify(settings)
     segmentors = {style: Segmentor(registry.resolve(SEGMENTORS[style], settings).folder) for style in STYLES}
 
     def subjects(image: RGB) -> list[Mask]:
-        probabilities = classifier.probabilities(image)
-        segmentor = segmentors[max(STYLES, key=lambda style: probabilities[style])]
+        segmentor = segmentors[style_of(image)]
         return [np.asarray(one.probability >= segmentor.card.mask_threshold) for one in segmentor.segment(image)]
 
     return subjects
 
 
 def teacher(settings: Settings) -> Subjects:
-    """The embedded teacher, without the cut by score that labels go through."""
+    """The embedded teacher, without the cut by score that labels go through; the classifier tells it the style, as it does the student."""
     opened = embedded.open_teacher(settings, cut=Cut(min_score=0.0))
+    style_of = classify(settings)
 
     def subjects(image: RGB) -> list[Mask]:
-        label = opened.label(image, pin_id="benchmark")
+        label = opened.label(image, pin_id="benchmark", style=style_of(image))
         return [label.mask(index) for index in range(len(label.objects))]
 
     return subjects

@@ -95,7 +95,7 @@ def label_pin(store: ObjectStore, pin: PinRecord, teacher: Teacher) -> Instances
     except UndecodableImage as error:
         _log.warning("pin %s: %s", pin.id, error)
         return Instances(pin_id=pin.id, width=pin.width, height=pin.height, teacher=teacher.name, teacher_version=teacher.version)
-    return teacher.label(image, pin_id=pin.id)
+    return teacher.label(image, pin_id=pin.id, style=pin.style)
 
 
 def to_jsonl(rows: Iterable[Instances]) -> bytes:

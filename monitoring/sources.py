@@ -19,6 +19,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from monitoring.samples import Sample
+from sticker_studio import manifests
 from sticker_studio.errors import Unavailable
 from sticker_studio.registry import Alias, Registry
 from sticker_studio.settings import Settings
@@ -67,8 +68,8 @@ class StoreSource:
             for state in ("found", "kept", "duplicates", "failed"):
                 yield Sample("sticker_batch_pins", result[state], {**labels, "state": state})
         if self.store.exists(f"{folder}/quarantine.parquet"):
-            table = pq.read_table(io.BytesIO(self.store.get(f"{folder}/quarantine.parquet")), columns=["board", "style"])
-            for (board, style), count in Counter((row["board"], row["style"]) for row in table.to_pylist()).items():
+            quarantined = manifests.quarantine_from_parquet(self.store.get(f"{folder}/quarantine.parquet"))
+            for (board, style), count in Counter((pin.board, pin.style) for pin in quarantined).items():
                 yield Sample("sticker_batch_pins", count, {"board": board, "style": style, "state": "quarantined"})
 
     def _labels(self, batch: str) -> Iterator[Sample]:

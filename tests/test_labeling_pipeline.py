@@ -19,7 +19,7 @@ from labeling.teachers.selection import Choice, PassedOver
 from sticker_studio import manifests, masks, params, yolo_format
 from sticker_studio.annotations import Instances, instance_from_mask
 from sticker_studio.errors import ContractViolation, InputError, Unavailable
-from sticker_studio.types import RGB
+from sticker_studio.types import RGB, Style
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
 
@@ -33,7 +33,7 @@ class ThresholdTeacher:
     def __init__(self, score: float = 0.9) -> None:
         self.score, self.calls = score, 0
 
-    def label(self, image: RGB, *, pin_id: str) -> Instances:
+    def label(self, image: RGB, *, pin_id: str, style: Style | None = None) -> Instances:
         self.calls += 1
         mask = np.asarray(cv2.GaussianBlur(image.mean(axis=2), (0, 0), 2) < 115)
         found = [Found(mask=mask, subject_class="object", score=self.score)]

@@ -108,6 +108,21 @@ def test_what_a_fit_leaves_can_be_served_and_a_second_fit_costs_nothing(shared: 
     assert state["model.0.conv.weight"].dtype == torch.float16
 
 
+def test_a_day_without_validation_pins_keeps_the_last_weights_and_its_run_can_be_read_back(
+    shared: Path, factory: Path, offline_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentor, "CHECKPOINT_S", 0.0)
+    write_dataset(tmp_path / "dataset", styles=("anime",), train=20, val=0)
+    out = tmp_path / "run"
+    segmentor.fit(batch=BATCH, style="anime", dataset=tmp_path / "dataset", out=out, settings=offline_settings, params=small())
+    run = runs.read_json(out / runs.RUN_NAME, runs.Run, verb="fit-segmentor")
+    assert "no validation pins: the last averaged weights are kept unseen" in run.notes
+    assert run.history
+    assert "val_iou" not in run.history[0] | run.metrics
+    start, end = (torch.load(folder / "weights.pt", weights_only=True) for folder in (factory / ANIME, out))
+    assert any((start[key] != end[key]).any() for key in start)
+
+
 def test_the_classifier_that_a_fit_leaves_serves_probabilities_and_a_dozen_pins_do_not_set_its_temperature(
     shared: Path, factory: Path, offline_settings: Settings, tmp_path: Path
 ) -> None:

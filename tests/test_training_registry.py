@@ -65,7 +65,8 @@ def test_a_version_holds_our_files_byte_for_byte_and_its_card_names_its_number(r
 
     folder = model_folder(tmp_path / "run", gain=1.0)
     version = registered(registry, folder, "20260101T000000")
-    fetched = tracking.fetch(version, tmp_path / "cache")
+    tracking.client(registry).set_registered_model_alias(NAME, "champion", version.version)
+    fetched = champions.current(NAME, registry).folder
     assert (fetched / "model.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
     assert (fetched / "weights.pt").read_bytes() == (folder / "weights.pt").read_bytes()
     assert model_card.read(fetched).version == str(version.version)

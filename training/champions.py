@@ -12,7 +12,7 @@ from training import tracking
 
 log = logging.getLogger(__name__)
 
-WEIGHTS_NAME: Final = "weights.pt"
+WEIGHTS_NAME: Final = registry.WEIGHTS_NAME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +38,29 @@ class Champion:
 
 
 def current(name: str, settings: Settings) -> Champion:
-    """The champion of `name`. Raises `Unavailable` when a configured registry does not answer, or there is not even a factory model."""
+    """The champion of `name`.
+
+    Raises `Unavailable` when a configured registry does not answer, or there is not even a factory model;
+    `ContractViolation` for a version whose files are not what its card says."""
     if not settings.mlflow_uri:
         log.info("%s: no registry configured, the factory model stands in as champion", name)
         return factory(name)
-    client = tracking.client(settings)
-    with tracking.told(f"reading the champion of {name}", settings):
-        version = tracking.alias(client, name, "champion")
+    with registry.Registry(settings.mlflow_uri) as opened:
+        version = opened.version_of(name)
         if version is None:
             log.warning("%s: the registry has no champion, the factory model stands in", name)
             return factory(name)
-        folder = tracking.fetch(version, settings.home / "cache" / "champions")
-    return Champion(name=name, version=str(version.version), batch=version.tags.get(tracking.TAG_BATCH, ""), origin="registry", folder=folder)
+        folder = _fetch(opened, version, settings)
+    return Champion(name=name, version=version.version, batch=version.tags.get(tracking.TAG_BATCH, ""), origin="registry", folder=folder)
+
+
+def _fetch(opened: registry.Registry, version: registry.ModelVersion, settings: Settings) -> Path:
+    """The version's files, with its weights where it carries them: one registered by hand may be ONNX only."""
+    try:
+        return registry.from_registry(opened, version, settings, weights=True).folder
+    except Unavailable as error:
+        log.warning("%s version %s is fetched without weights: %s", version.name, version.version, error)
+        return registry.from_registry(opened, version, settings).folder
 
 
 def factory(name: str) -> Champion:

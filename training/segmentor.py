@@ -194,10 +194,11 @@ def _learn(job: Job, model: Any, pictures: list[Picture]) -> tuple[Best, FitStat
     log.info("%s: %d pictures, %d steps from step %d, validation IoU at the start %.4f", job.card.name, len(pictures), steps, state.step, best.base)
 
     def checkpoint(raw: Any, at: FitState) -> None:
-        averaged = copy.deepcopy(raw)
-        averaged.load_state_dict(at.ema)
-        best.offer(validate(averaged, job.validation, job.card), at.step, averaged.state_dict())
-        log.info("%s: validation IoU %.4f at step %d (start %.4f, best %.4f)", job.card.name, best.history[-1]["val_iou"], at.step, best.base, best.value)
+        if job.validation:
+            averaged = copy.deepcopy(raw)
+            averaged.load_state_dict(at.ema)
+            best.offer(validate(averaged, job.validation, job.card), at.step, averaged.state_dict())
+            log.info("%s: validation IoU %.4f at step %d (start %.4f, best %.4f)", job.card.name, best.history[-1]["val_iou"], at.step, best.base, best.value)
         checkpoints.save(job.out, job.fingerprint, _saved(raw, at, best))
 
     end = yolo.fit(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from sticker_studio import atomic, model_card
+from sticker_studio import model_card
 from sticker_studio.errors import StickerError, Unavailable
 from sticker_studio.model_card import ModelCard
 from sticker_studio.settings import Settings
@@ -108,22 +108,6 @@ def tag(registry: "MlflowClient", version: "ModelVersion", tags: Mapping[str, st
     """Set tags of a version; values are cut to what MLflow stores."""
     for key, value in tags.items():
         registry.set_model_version_tag(version.name, str(version.version), key, value[:5000])
-
-
-def fetch(version: "ModelVersion", cache: Path) -> Path:
-    """Folder with the files of a version, downloaded once to `cache`/<name>/<version>/ and checked. Raises `ContractViolation` for damaged ones."""
-    import mlflow
-
-    folder = cache / version.name / str(version.version)
-    if not (folder / model_card.CARD_NAME).is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as temporary:
-            present = {Path(item.path).name for item in mlflow.artifacts.list_artifacts(artifact_uri=version.source)}
-            for name in (name for name in ("weights.pt", model_card.MODEL_NAME, model_card.CARD_NAME) if name in present):
-                mlflow.artifacts.download_artifacts(artifact_uri=f"{version.source}/{name}", dst_path=temporary)
-                atomic.write_bytes(folder / name, (Path(temporary) / name).read_bytes())
-    model_card.read(folder)
-    return folder
 
 
 def register(registry: "MlflowClient", entry: Registration, settings: Settings) -> "ModelVersion":

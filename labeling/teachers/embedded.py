@@ -1,7 +1,8 @@
 """The teacher for where no COCO weights can be had: the students themselves, looked at several ways, voted with classical evidence.
 
-Both styles' segmentors see the picture, its mirror image and zoomed crops; their averaged probability is voted with GrabCut and a
-border-colour prior, and the edges are snapped to the picture's. Slower than a student and better on real pictures: docs/quality.md.
+The segmentor of the picture's declared style (both where none is declared) sees the picture, its mirror image and zoomed crops; the averaged
+probability is voted with GrabCut and a border-colour prior, and the edges are snapped to the picture's.
+Slower than a student and better on real pictures: docs/quality.md.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from labeling.teachers import classical
 from sticker_studio import masks, registry
 from sticker_studio.errors import ContractViolation, Unavailable
 from sticker_studio.inference import Segmentor
-from sticker_studio.types import CLASSES, RGB, SEGMENTORS, Alpha, Mask, SubjectClass
+from sticker_studio.types import CLASSES, RGB, SEGMENTORS, Alpha, Mask, Style, SubjectClass
 
 if TYPE_CHECKING:
     from sticker_studio.annotations import Instances
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NAME: Final = "embedded"
-METHOD: Final = "vote4"
+METHOD: Final = "vote5"
 """Part of the version: raised when the vote below changes."""
 
 
@@ -73,7 +74,7 @@ class Evidence:
 
 
 class EmbeddedTeacher:
-    """Votes over `segmentors` (all of them see every picture) and classical evidence."""
+    """Votes over the views of the segmentor of a picture's style (of all `segmentors` where there is none of it, or none is known) and classical evidence."""
 
     name = NAME
 
@@ -83,11 +84,12 @@ class EmbeddedTeacher:
         self._segmentors, self._cut, self._vote = segmentors, cut, vote or Vote()
         self.version = "+".join([METHOD, *(f"{one.card.style}:{one.card.version}" for one in segmentors)])
 
-    def label(self, image: RGB, *, pin_id: str) -> Instances:
+    def label(self, image: RGB, *, pin_id: str, style: Style | None = None) -> Instances:
         """Objects of an upright HxWx3 picture, in its px, best first."""
         size_wh = (image.shape[1], image.shape[0])
         shown = cleaning.shrink(image, max_side_px=self._vote.shown_px)
-        found = decide(gather(shown, self._segmentors, self._vote), shown, self._vote)
+        segmentors = [one for one in self._segmentors if one.card.style == style] or self._segmentors
+        found = decide(gather(shown, segmentors, self._vote), shown, self._vote)
         return cleaning.to_instances(found, pin_id=pin_id, size_wh=size_wh, teacher=self.name, version=self.version, cut=self._cut)
 
 

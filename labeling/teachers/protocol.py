@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from sticker_studio.annotations import Instances
-from sticker_studio.types import RGB
+from sticker_studio.types import RGB, Style
 
 
 class Teacher(Protocol):
@@ -20,5 +20,8 @@ class Teacher(Protocol):
     def version(self) -> str:
         """What its labels depend on: the model and the hash of its weights."""
 
-    def label(self, image: RGB, *, pin_id: str) -> Instances:
-        """Objects of an upright HxWx3 picture, in that picture's px, best first; none is a valid answer."""
+    def label(self, image: RGB, *, pin_id: str, style: Style | None = None) -> Instances:
+        """Objects of an upright HxWx3 picture, in that picture's px, best first; none is a valid answer.
+
+        `style` is what the picture is said to be (a board's declared style); a teacher that knows no styles ignores it.
+        """

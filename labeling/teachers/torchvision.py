@@ -15,7 +15,7 @@ from labeling import cleaning
 from labeling.cleaning import Cut, Found
 from sticker_studio import weights
 from sticker_studio.errors import ContractViolation, Unavailable
-from sticker_studio.types import RGB, SubjectClass
+from sticker_studio.types import RGB, Style, SubjectClass
 
 if TYPE_CHECKING:
     from sticker_studio.annotations import Instances
@@ -49,8 +49,8 @@ class TorchvisionTeacher:
         self._model, self._device, categories = _build(weights_file, min_score=cut.min_score, short_side_px=short_side_px, device=device)
         self._classes: dict[int, SubjectClass] = {index: table[name] for index, name in enumerate(categories) if name in table}
 
-    def label(self, image: RGB, *, pin_id: str) -> Instances:
-        """Objects of an upright HxWx3 picture, in its px, best first."""
+    def label(self, image: RGB, *, pin_id: str, style: Style | None = None) -> Instances:
+        """Objects of an upright HxWx3 picture, in its px, best first; the same for every style."""
         size_wh = (image.shape[1], image.shape[0])
         found = self._find(cleaning.shrink(image, max_side_px=MAX_SIDE_PX))
         return cleaning.to_instances(found, pin_id=pin_id, size_wh=size_wh, teacher=self.name, version=self.version, cut=self._cut)
