@@ -50,7 +50,7 @@ which nothing is to be found. Sheets to look at are left in `out/quality/`.
 
 The figures are slightly flattering: these same pictures were looked at when three rules of the cut-out were chosen (the largest subject by area and
 score, merging detections inside it, dropping islands; 0.01 to 0.03 of mean IoU), the guided filter's radius, and which of three trained style classifiers
-to keep. Nothing was trained on them. The embedded teacher averages both styles' segmentors and is not better than the routed student everywhere.
+to keep. Nothing was trained on them. The embedded teacher is told the style by the group's name, as a board tells it; the student asks the classifier.
 """
 
 
