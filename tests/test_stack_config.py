@@ -206,6 +206,8 @@ def test_the_logical_date_is_midnight_utc() -> None:
     assert options.logical_date({"DATE": "2026-01-31"}, today=now) == datetime(2026, 1, 31, tzinfo=UTC)
     with pytest.raises(InputError, match="DATE: expected a day like"):
         options.logical_date({"DATE": "yesterday"}, today=now)
+    with pytest.raises(InputError, match="up to 2026-03-04"):
+        options.logical_date({"DATE": "2026-03-05"}, today=now)
 
 
 def test_a_summary_tells_pins_teachers_and_verdicts() -> None:

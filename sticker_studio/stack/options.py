@@ -58,10 +58,13 @@ def _absolute(source: str) -> str:
 
 
 def logical_date(environ: Mapping[str, str], *, today: datetime) -> datetime:
-    """Midnight UTC of DATE (ISO), else of `today`. Raises `InputError`."""
+    """Midnight UTC of DATE (ISO), else of `today`. Raises `InputError`, for a day to come too: Airflow would never start its run."""
     given = environ.get("DATE", "")
     try:
         day = datetime.fromisoformat(given) if given else today
     except ValueError as error:
         raise InputError(f"DATE: expected a day like 2026-01-31, got {given!r}") from error
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    if midnight > today:
+        raise InputError(f"DATE: expected a day up to {today:%Y-%m-%d} (UTC), got {given}; Airflow runs no day before it has begun")
+    return midnight

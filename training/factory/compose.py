@@ -1,14 +1,15 @@
 """Paste cut-outs on backgrounds: training pictures with exact masks, from close-ups that leave the picture to small subjects in clutter."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sticker_studio.types import RGB, Mask, Style
+from sticker_studio.types import RGB, Style
 from training.factory.backgrounds import Background, procedural
 from training.factory.cutouts import Cutout, shrink
 from training.yolo import IndexMap
@@ -34,11 +35,30 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scenery:
-    """A photograph with the one subject that is known in it (its mask may be empty)."""
+    """A photograph with what is known in it; encoded, so that thousands fit into memory and travel to the rendering workers."""
 
-    image: RGB
-    mask: Mask
-    label: int
+    picture: bytes
+    objects_png: bytes
+    classes: tuple[int, ...]
+    source: str
+
+    @classmethod
+    def of(cls, image: RGB, objects: IndexMap, classes: Sequence[int], source: str) -> "Scenery":
+        """From HxWx3 RGB (kept as JPEG), the HxW index map of the known objects, and their class indices."""
+        _, picture = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 94])
+        _, index_map = cv2.imencode(".png", objects)
+        return cls(picture.tobytes(), index_map.tobytes(), tuple(classes), source)
+
+    @property
+    def image(self) -> RGB:
+        """HxWx3 RGB."""
+        decoded = cv2.imdecode(np.frombuffer(self.picture, np.uint8), cv2.IMREAD_COLOR)
+        return np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1])
+
+    @property
+    def objects(self) -> IndexMap:
+        """HxW index map."""
+        return np.asarray(cv2.imdecode(np.frombuffer(self.objects_png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -80,10 +100,27 @@ def random_size(rng: np.random.Generator) -> tuple[int, int]:
 def _pick(rng: np.random.Generator, library: Library, style: Style) -> Cutout:
     drawn = library.drawn and rng.random() < (0.97 if style == "anime" else 0.12)
     pool = library.of_kind("drawn" if drawn else "photo") or list(library.cutouts)
-    sources = sorted({cutout.source for cutout in pool})
-    weights = np.array([sum(cutout.source == source for cutout in pool) ** 0.5 for source in sources])
-    source = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
-    chosen = [cutout for cutout in pool if cutout.source == source]
+    return by_source(rng, pool)
+
+
+class Sourced(Protocol):
+    """Something of a named source."""
+
+    @property
+    def source(self) -> str:
+        """The name."""
+
+
+Some = TypeVar("Some", bound=Sourced)
+
+
+def by_source(rng: np.random.Generator, pool: Sequence[Some]) -> Some:
+    """One of `pool`: a source by the square root of its size, so that a large one does not drown the others, then any of it."""
+    counts = Counter(one.source for one in pool)
+    names = sorted(counts)
+    weights = np.array([counts[name] ** 0.5 for name in names])
+    source = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    chosen = [one for one in pool if one.source == source]
     return chosen[int(rng.integers(len(chosen)))]
 
 
@@ -92,24 +129,23 @@ def _backdrop(rng: np.random.Generator, library: Library, style: Style, size_wh:
     draw = rng.random() * (1.0 if library.drawn else 0.8)
     empty = np.zeros((size_wh[1], size_wh[0]), np.uint8)
     if library.scenery and draw < 0.3:
-        scene = library.scenery[int(rng.integers(len(library.scenery)))]
-        image, mask = crop(rng, scene.image, size_wh, scene.mask)
+        scene = by_source(rng, library.scenery)
+        image, known = crop(rng, scene.image, size_wh, scene.objects)
         if style == "anime" and rng.random() < 0.5:
             image = painterly(rng, image)
-        known = mask is not None and mask.sum() > 200
-        return image, (mask.astype(np.uint8) if known and mask is not None else empty), [scene.label] if known else []
+        return image, known, list(scene.classes)
     if draw < (0.6 if style == "anime" else 0.85) and library.backgrounds:
         photographed = not library.drawn or rng.random() < (0.5 if style == "anime" else 0.85)
         pool = [b for b in library.backgrounds if b.photographed == photographed] or list(library.backgrounds)
-        image, _ = crop(rng, pool[int(rng.integers(len(pool)))].image, size_wh, None)
+        image, _ = crop(rng, pool[int(rng.integers(len(pool)))].image, size_wh)
         if style == "anime" and rng.random() < 0.4:
             image = painterly(rng, image)
         return shift_colours(rng, image, strength=0.4 if library.drawn else 0.05), empty, []
     return procedural(rng, size_wh), empty, []
 
 
-def crop(rng: np.random.Generator, image: RGB, size_wh: tuple[int, int], mask: Mask | None, *, min_share: float = 0.35) -> tuple[RGB, Mask | None]:
-    """A random window of the wanted aspect, resized and maybe mirrored; the mask follows."""
+def crop(rng: np.random.Generator, image: RGB, size_wh: tuple[int, int], objects: IndexMap | None = None, *, min_share: float = 0.35) -> tuple[RGB, IndexMap]:
+    """A random window of the wanted aspect, resized and maybe mirrored; the index map (none: empty) follows."""
     height, width = image.shape[:2]
     share = float(rng.uniform(min_share, 1.0))
     scale = min(width / size_wh[0], height / size_wh[1]) * share
@@ -118,10 +154,10 @@ def crop(rng: np.random.Generator, image: RGB, size_wh: tuple[int, int], mask: M
     step = -1 if rng.random() < 0.5 else 1
     window = np.s_[top : top + high, left : left + wide]
     resized = cv2.resize(image[window], size_wh, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC)[:, ::step]
-    if mask is None:
-        return np.ascontiguousarray(resized), None
-    small = cv2.resize(mask[window].astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)[:, ::step]
-    return np.ascontiguousarray(resized), np.ascontiguousarray(small).astype(bool)
+    if objects is None:
+        return np.ascontiguousarray(resized), np.zeros(size_wh[::-1], np.uint8)
+    small = cv2.resize(np.ascontiguousarray(objects[window]), size_wh, interpolation=cv2.INTER_NEAREST)[:, ::step]
+    return np.ascontiguousarray(resized), np.ascontiguousarray(small, np.uint8)
 
 
 def painterly(rng: np.random.Generator, image: RGB) -> RGB:

@@ -24,7 +24,7 @@ from training.yolo import IndexMap, Sample, collate
 
 log = logging.getLogger(__name__)
 
-MAX_OBJECTS: Final = 12
+MAX_OBJECTS: Final = 16
 NO_CLASS: Final = 255
 PAD: Final = 114
 Render = Callable[[int], Picture]

@@ -1,4 +1,4 @@
-"""Subjects with exact alpha that ordinary packages carry, and those of a data folder given by the caller. What is not installed is named and gone without."""
+"""Subjects with exact alpha that ordinary packages carry. What is not installed is named and gone without."""
 
 import gzip
 import io
@@ -214,31 +214,6 @@ def portraits(root: Path = PORTRAITS) -> Iterator[Cutout]:
             yield Cutout(cut, "person", "drawn", "wesnoth-1.16-data", bust=True)
 
 
-def data_photos(data: Path) -> Iterator[tuple[str, RGB, Mask]]:
-    """Name, picture and mask of every `photos/images/*` with `photos/masks/*` below `data`; sides at most 640 px."""
-    for path in sorted((data / "photos" / "images").glob("*")):
-        mask_path = data / "photos" / "masks" / f"{path.stem}.png"
-        if not mask_path.is_file():
-            continue
-        image = Image.open(path).convert("RGB")
-        mask = Image.open(mask_path).convert("L").resize(image.size)
-        scale = min(1.0, 640 / max(image.size))
-        size = (round(image.size[0] * scale), round(image.size[1] * scale))
-        yield path.stem, np.asarray(image.resize(size, Image.Resampling.BOX)), np.asarray(mask.resize(size)) >= 128
-
-
-def data_sketches(data: Path) -> Iterator[Cutout]:
-    """Drawings on white paper below `data`/sketches/images: what cannot be reached over near-white from the border is the subject."""
-    for path in sorted((data / "sketches" / "images").glob("*")):
-        image = Image.open(path).convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        paper.alpha_composite(image)
-        rgb = np.asarray(paper.convert("RGB"))
-        cut = tidy(np.dstack([rgb, off_paper(rgb).astype(np.uint8) * 255]))
-        if cut is not None:
-            yield Cutout(cut, "animal", "drawn", "data: sketches")
-
-
 def off_paper(image: RGB) -> Mask:
     """HxW mask of what is not near-white connected to the border, opened and closed to lose pencil dust."""
     dark = (image.min(axis=2) < 238).astype(np.uint8)
@@ -248,12 +223,6 @@ def off_paper(image: RGB) -> Mask:
     cv2.floodFill(padded, flood, (0, 0), 2)
     solid = (padded[1:-1, 1:-1] != 2).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))).astype(bool)
-
-
-def cut_from(image: RGB, mask: Mask, subject_class: SubjectClass, source: str) -> Cutout | None:
-    """Cut `mask` (HxW) out of a photograph; None when too little of it is there."""
-    cut = tidy(np.dstack([image, cv2.GaussianBlur(mask.astype(np.uint8) * 255, (3, 3), 0)]))
-    return None if cut is None or max(cut.shape[:2]) < 60 else Cutout(cut, subject_class, "photo", source)
 
 
 def gather(*, node_folder: Path | None) -> tuple[list[Cutout], list[str]]:

@@ -14,7 +14,7 @@ from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
 from training import export, yolo
-from training.factory import compose, corpus, cutouts, recipe, style
+from training.factory import compose, corpus, cutouts, data_folder, recipe, style
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,6 @@ SOURCES: Final = {
     "fonts-noto-color-emoji": ("Debian fonts-noto-color-emoji (glyphs)", "OFL-1.1"),
     "wesnoth-1.16-data": ("Debian wesnoth-1.16-data (painted portraits and story art)", "GPL-2+ and CC BY-SA 4.0"),
     "@dicebear/collection": ("npm @dicebear/collection 9.4 (drawn people)", "MIT code; drawings CC0, CC BY 4.0 or free use, by style"),
-    "data: photos": ("real photographs with masks given by --data (COCO 2017 pictures and annotations)", "CC BY 2.0, CC BY-SA 2.0; annotations CC BY 4.0"),
-    "data: sketches": ("crayon drawings given by --data (gophers by Egon Elbre, character by Renee French)", "CC0 1.0"),
 }
 BACKGROUND_LICENCES: Final = "wallpapers: CC BY-SA 3.0/4.0, LGPL-3, GPL-2+ (see each package); scikit-image and scikit-learn pictures: BSD-3, CC0, CC BY"
 
@@ -48,7 +46,7 @@ def run(*, out: Path, data: Path | None, cache: Path, time_limit_s: float, seed:
     cores = os.cpu_count() or 1
     recipe.render_parts(cache, library, kept, seed=seed, workers=cores)
     train_segmentors(cache, time_limit_s=time_limit_s, seed=seed, ranks=min(2, cores))
-    provenance = provenance_of(library, with_data=data is not None)
+    provenance = provenance_of(library, data_folder.sources(data) if data is not None else {})
     metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, provenance) for kind in STYLES}
     metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * time_limit_s, seed=seed)
     return {"out": str(out), "version": VERSION, "missing": missing, "metrics": metrics}
@@ -72,15 +70,15 @@ def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int)
             raise RuntimeError(f"stage {stage.name} ended with exit code {worker.exitcode}; see the log above, and run the verb again to go on")
 
 
-def provenance_of(library: compose.Library, *, with_data: bool) -> dict[str, list[str]]:
-    """The card's `data_sources` and `licences`, of what was in fact used."""
-    used = [name for name in SOURCES if any(cut.source == name for cut in library.cutouts)]
-    if with_data and library.scenery and "data: photos" not in used:
-        used.append("data: photos")
+def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Source]) -> dict[str, list[str]]:
+    """The card's `data_sources` and `licences`, of what was in fact used: packages, and what the caller gave."""
+    known = SOURCES | {name: (source.what, source.licence) for name, source in given.items()}
+    present = {cut.source for cut in library.cutouts} | {scene.source for scene in library.scenery}
+    used = [name for name in known if name in present]
     behind = sorted({background.source for background in library.backgrounds})
     return {
-        "data_sources": [SOURCES[name][0] for name in used] + [f"{source} (backgrounds)" for source in behind] + ["sticker_studio.scenes, split factory"],
-        "licences": [f"{SOURCES[name][0].split(' (')[0]}: {SOURCES[name][1]}" for name in used] + [BACKGROUND_LICENCES],
+        "data_sources": [known[name][0] for name in used] + [f"{source} (backgrounds)" for source in behind] + ["sticker_studio.scenes, split factory"],
+        "licences": [f"{known[name][0].split(' (')[0]}: {known[name][1]}" for name in used] + [BACKGROUND_LICENCES],
     }
 
 

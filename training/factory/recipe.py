@@ -12,14 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from sticker_studio import atomic
-from sticker_studio.types import CLASSES, Style
+from sticker_studio.types import CLASSES, RGB, Style
 from training import yolo
-from training.factory import backgrounds, corpus, cutouts, style
+from training.factory import backgrounds, corpus, cutouts, data_folder, style
 from training.factory.compose import SIDE_PX, Library, Picture, Scenery, compose
 
 log = logging.getLogger(__name__)
 
-COUNTS: Final = {"paste-anime": 6000, "paste-normal": 6000, "real": 1600, "scenes-anime": 4000, "scenes-normal": 2000}
+COUNTS: Final = {"paste-anime": 6000, "paste-normal": 6000, "real": 6000, "scenes-anime": 4000, "scenes-normal": 2000}
 """Pictures rendered for each training part."""
 VALIDATION_COUNTS: Final = {"val-paste-anime": 120, "val-paste-normal": 120, "val-scenes-anime": 80, "val-scenes-normal": 60}
 SHARED_SHARES: Final = {"paste-anime": 0.26, "paste-normal": 0.24, "real": 0.13, "scenes-anime": 0.27, "scenes-normal": 0.1}
@@ -28,8 +28,8 @@ STYLE_SHARES: Final[dict[Style, dict[str, float]]] = {
     "normal": {"paste-normal": 0.42, "real": 0.33, "scenes-normal": 0.2, "paste-anime": 0.05},
 }
 HELD_OUT_SHARE: Final = 1 / 12
-"""Of the cut-outs, kept for validation."""
-HELD_OUT_PHOTOS: Final = 1 / 6
+"""Of the cut-outs and of the real photographs, kept for validation."""
+MAX_HELD_OUT_PHOTOS: Final = 200
 _SCENE_SIZES: Final = ((256, 256), (256, 192), (192, 256), (256, 144), (144, 256), (256, 171))
 
 
@@ -87,30 +87,29 @@ def gather(*, data: Path | None, node_folder: Path | None) -> tuple[Library, lis
     if data is None:
         missing.append("no data folder given (--data): no real photographs with masks, no sketches")
     else:
-        for name, image, mask in cutouts.data_photos(data):
-            (kept if held_out(name, HELD_OUT_PHOTOS) else real).append(Scenery(image, mask, CLASSES.index("object")))
-        cuts += [cut for scene in real if (cut := cutouts.cut_from(scene.image, scene.mask, "object", "data: photos")) is not None]
-        cuts += list(cutouts.data_sketches(data))
+        for name, scene in data_folder.photos(data):
+            (kept if held_out(name, HELD_OUT_SHARE) else real).append(scene)
+        cuts += [cut for scene in real for cut in data_folder.cut_from(scene)]
+        cuts += [*data_folder.alpha_cutouts(data), *data_folder.sketches(data)]
     return Library(cuts, scenes, real, backgrounds.photographs()), kept, [*missing, *more]
 
 
 def real_picture(rng: np.random.Generator, library: Library) -> Picture:
-    """A window of a real photograph that keeps most of its known subject."""
+    """A window of a real photograph in which something is known."""
     from training.factory import compose as composing
 
     for _ in range(8):
-        scene = library.scenery[int(rng.integers(len(library.scenery)))]
-        size_wh = composing.random_size(rng) if rng.random() < 0.6 else _fitting(scene)
-        image, mask = composing.crop(rng, scene.image, size_wh, scene.mask, min_share=0.55 if rng.random() < 0.6 else 0.97)
-        if mask is not None and mask.mean() > 0.01:
+        scene = composing.by_source(rng, library.scenery)
+        whole = scene.image
+        size_wh = composing.random_size(rng) if rng.random() < 0.6 else _fitting(whole)
+        image, objects = composing.crop(rng, whole, size_wh, scene.objects, min_share=0.55 if rng.random() < 0.6 else 0.97)
+        if (objects > 0).mean() > 0.01:
             break
-    if mask is None:
-        raise ValueError("a real photograph needs a mask")
-    return Picture(image, mask.astype(np.uint8), (scene.label,), "normal")
+    return Picture(image, objects, scene.classes, "normal")
 
 
-def _fitting(scene: Scenery) -> tuple[int, int]:
-    height, width = scene.image.shape[:2]
+def _fitting(image: RGB) -> tuple[int, int]:
+    height, width = image.shape[:2]
     return max(8, round(SIDE_PX * width / max(width, height))), max(8, round(SIDE_PX * height / max(width, height)))
 
 
@@ -137,7 +136,7 @@ def render_parts(folder: Path, library: Library, kept: Sequence[Scenery], *, see
         if render is not None:
             corpus.render(folder / "parts" / name, count, render, workers=workers)
     if kept and (not only or "val-real" in only):
-        pictures = [Picture(scene.image, scene.mask.astype(np.uint8), (scene.label,), "normal") for scene in kept]
+        pictures = [Picture(scene.image, scene.objects, scene.classes, "normal") for scene in kept[:MAX_HELD_OUT_PHOTOS]]
         corpus.render(folder / "parts" / "val-real", len(pictures), pictures.__getitem__, workers=1)
 
 

@@ -14,7 +14,8 @@ from sticker_studio.types import RGB, STYLES, Style
 from training import export
 from training.factory import compose as composing
 from training.factory import corpus
-from training.factory.compose import Library, Picture
+from training.factory.backgrounds import Background
+from training.factory.compose import Library, Picture, Scenery
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def photograph(rng: np.random.Generator, library: Library) -> Picture:
     """A photograph as it is, or with photographed subjects pasted on it."""
     taken = [*library.photographs, *(background.image for background in library.backgrounds)]
     if taken and rng.random() < 0.55:
-        image, _ = composing.crop(rng, taken[int(rng.integers(len(taken)))], composing.random_size(rng), None)
+        image, _ = composing.crop(rng, taken[int(rng.integers(len(taken)))], composing.random_size(rng))
         return Picture(image, np.zeros(image.shape[:2], np.uint8), (), "normal")
     return composing.compose(rng, library, "normal")
 
@@ -58,10 +59,10 @@ def painted(rng: np.random.Generator, library: Library) -> Picture:
     size_wh = composing.random_size(rng)
     drawn = [background for background in library.backgrounds if not background.photographed and background.image.std() > MIN_DEVIATION]
     if drawn and (rng.random() < 0.3 or not library.scenery):
-        image, _ = composing.crop(rng, drawn[int(rng.integers(len(drawn)))].image, size_wh, None)
+        image, _ = composing.crop(rng, drawn[int(rng.integers(len(drawn)))].image, size_wh)
     else:
-        taken = [*(scene.image for scene in library.scenery), *(b.image for b in library.backgrounds if b.photographed)]
-        image, _ = composing.crop(rng, taken[int(rng.integers(len(taken)))], size_wh, None)
+        taken: list[Scenery | Background] = [*library.scenery, *(background for background in library.backgrounds if background.photographed)]
+        image, _ = composing.crop(rng, taken[int(rng.integers(len(taken)))].image, size_wh)
         image = composing.painterly(rng, image)
     return Picture(image, np.zeros(image.shape[:2], np.uint8), (), "anime")
 
