@@ -60,8 +60,8 @@ quality: env  ## mean and median IoU on your own pictures and masks: DATA=<folde
 	@test -n "$(DATA)" || { echo "make quality: expected DATA=<folder with pictures and masks>, got none; docs/quality.md tells its layout" >&2; exit 2; }
 	@$(PY) -m benchmarks.quality --data "$(DATA)" $(ARGS)
 
-factory: env  ## train the factory models from scratch
-	@$(PY) -m training factory $(if $(DATA),--data $(DATA)) $(ARGS)
+factory: env  ## train the factory models from nothing: BUDGET=10m, DATA=<folder of your own pictures>
+	@$(PY) -m training factory $(if $(DATA),--data $(DATA)) $(if $(BUDGET),--budget $(BUDGET)) $(ARGS)
 
 gallery: env  ## the contact sheet of ten stickers for the README
 	@$(PY) -m benchmarks.gallery $(ARGS)

@@ -1,5 +1,6 @@
 """`python -m training <verb>`: data set to judged, registered, promoted models (docs/pipeline.md, docs/training.md)."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -118,16 +119,26 @@ def rollback(
 
 @app.command()
 def factory(
-    data: Annotated[Path | None, typer.Option("--data", help="Folder of real pictures: photos/{images,masks}, sketches/images.")] = None,
-    time_limit_s: Annotated[float, typer.Option("--time-limit-s", help="Seconds of training in all.")] = 3000,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of your own pictures, a sub-folder a group (docs/factory.md).")] = None,
+    budget: Annotated[str, typer.Option("--budget", help="Time in all, rendering included: 90s, 10m or 2h.")] = "1h",
+    go_on: Annotated[bool, typer.Option("--go-on", help="Train the shipped segmentors further instead of new ones from nothing.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Where the model folders go; the package's factory_models by default.")] = None,
 ) -> None:
-    """Train the factory models from scratch and write them into the package."""
+    """Train the factory models and write them into the package."""
     from sticker_studio.registry import FACTORY
     from training.factory import run
 
     settings = Settings.from_env()
-    cli.emit(run(out=out or FACTORY, data=data, cache=settings.home.resolve() / "factory", time_limit_s=time_limit_s, seed=3))
+    start = FACTORY if go_on else None
+    cli.emit(run(out=out or FACTORY, data=data, cache=settings.home.resolve() / "factory", budget_s=seconds(budget), start=start, seed=3))
+
+
+def seconds(budget: str) -> float:
+    """Seconds of a time like 90s, 10m or 2h. Raises `InputError`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    if not match:
+        raise InputError(f"--budget: expected a time like 90s, 10m or 2h, got {budget!r}")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
-def run(*, out: Path, data: Path | None, cache: Path, time_limit_s: float, seed: int) -> dict[str, Any]:
-    """Make the three factory models below `out`, training for `time_limit_s` in all (rendering, about ten CPU-minutes, comes on top).
+def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int, start: Path | None = None) -> dict[str, Any]:
+    """Make the three factory models below `out` in about `budget_s`, rendering included.
 
-    `data` is an optional folder of real pictures: `photos/{images,masks}` and `sketches/images`. Sources that are not installed are named in the
-    result's `missing` and gone without. Raises `Unavailable` without the training extra.
+    `data` is an optional folder of the caller's pictures (`training.factory.data_folder`); `start` a folder of factory models whose segmentors are trained
+    further, instead of new ones from nothing. Sources that are not installed are named in the result's `missing` and gone without. Raises `Unavailable`
+    without the training extra.
     """
     from training.factory import produce
 
-    return produce.run(out=out, data=data, cache=cache, time_limit_s=time_limit_s, seed=seed)
+    return produce.run(out=out, data=data, cache=cache, budget_s=budget_s, seed=seed, start=start)

@@ -114,11 +114,11 @@ class Sourced(Protocol):
 Some = TypeVar("Some", bound=Sourced)
 
 
-def by_source(rng: np.random.Generator, pool: Sequence[Some]) -> Some:
-    """One of `pool`: a source by the square root of its size, so that a large one does not drown the others, then any of it."""
+def by_source(rng: np.random.Generator, pool: Sequence[Some], *, power: float = 0.5) -> Some:
+    """One of `pool`: a source by a power of its size, so that a large one does not drown the others, then any of it."""
     counts = Counter(one.source for one in pool)
     names = sorted(counts)
-    weights = np.array([counts[name] ** 0.5 for name in names])
+    weights = np.array([counts[name] ** power for name in names])
     source = names[int(rng.choice(len(names), p=weights / weights.sum()))]
     chosen = [one for one in pool if one.source == source]
     return chosen[int(rng.integers(len(chosen)))]

@@ -1,7 +1,6 @@
 """From an empty cache to the factory's model folders."""
 
 import logging
-import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sticker_studio import inference, masks
+from sticker_studio import inference, masks, registry
 from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
@@ -18,9 +17,13 @@ from training.factory import compose, corpus, cutouts, data_folder, recipe, styl
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = "factory-1"
-SHARED_SHARE, STYLE_SHARE, CLASSIFIER_SHARE = 0.55, 0.27, 0.18
-"""Of the time limit; both styles are tuned at once, one thread each."""
+VERSION: Final = "factory-2"
+RENDER_SHARE, SEGMENTOR_SHARE, CLASSIFIER_SHARE = 0.2, 0.65, 0.12
+"""Of the budget; gathering, exporting and choosing thresholds take the rest."""
+SHARED_SHARE: Final = 0.65
+"""Of the segmentors' time, what is shared by both styles."""
+PICTURES_A_SECOND: Final = 25
+"""That one core renders, roughly."""
 THRESHOLDS: Final = (0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 VALIDATION: Final[dict[Style, tuple[str, ...]]] = {
     "anime": ("val-paste-anime", "val-scenes-anime"),
@@ -36,7 +39,7 @@ SOURCES: Final = {
 BACKGROUND_LICENCES: Final = "wallpapers: CC BY-SA 3.0/4.0, LGPL-3, GPL-2+ (see each package); scikit-image and scikit-learn pictures: BSD-3, CC0, CC BY"
 
 
-def run(*, out: Path, data: Path | None, cache: Path, time_limit_s: float, seed: int) -> dict[str, Any]:
+def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int, start: Path | None) -> dict[str, Any]:
     """See `training.factory.run`."""
     library, kept, missing = recipe.gather(data=data, node_folder=cutouts.install_avatars(cache / "node"))
     for line in missing:
@@ -44,34 +47,37 @@ def run(*, out: Path, data: Path | None, cache: Path, time_limit_s: float, seed:
     if not library.cutouts:
         raise NotEnoughData("the factory found nothing to train on; install the packages that docs/factory.md names, for example tuxpaint-stamps-default")
     cores = os.cpu_count() or 1
-    recipe.render_parts(cache, library, kept, seed=seed, workers=cores)
-    train_segmentors(cache, time_limit_s=time_limit_s, seed=seed, ranks=min(2, cores))
-    provenance = provenance_of(library, data_folder.sources(data) if data is not None else {})
-    metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, provenance) for kind in STYLES}
-    metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * time_limit_s, seed=seed)
+    recipe.render_parts(cache, library, kept, seed=seed, workers=cores, share=render_share(budget_s, cores))
+    results = train_segmentors(cache, time_limit_s=SEGMENTOR_SHARE * budget_s, seed=seed, ranks=min(2, cores), start=start)
+    provenance = provenance_of(library, data_folder.sources(data) if data is not None else {}, start)
+    metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, results[kind], provenance) for kind in STYLES}
+    metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * budget_s, seed=seed)
     return {"out": str(out), "version": VERSION, "missing": missing, "metrics": metrics}
 
 
-def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int) -> None:
-    """The shared stages, then both styles at once, each in a process of its own with one thread."""
-    shared = recipe.shared_stages(cache, time_limit_s=SHARED_SHARE * time_limit_s, seed=seed)
-    for stage in shared:
+def render_share(budget_s: float, cores: int) -> float:
+    """How much of the corpus is rendered: what its share of the time allows, at most all of it."""
+    return min(1.0, RENDER_SHARE * budget_s * cores * PICTURES_A_SECOND / sum({**recipe.COUNTS, **style.COUNTS}.values()))
+
+
+def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int, start: Path | None) -> dict[Style, Path]:
+    """Weights of each style: shared stages and then each style's own, or, where there is a `start` folder of models, each style's own from there."""
+    common = [] if start else recipe.shared_stages(cache, time_limit_s=SHARED_SHARE * time_limit_s, seed=seed)
+    for stage in common:
         recipe.train(stage, ranks=ranks)
-    stages = [
-        recipe.style_stage(cache, kind, time_limit_s=STYLE_SHARE * time_limit_s, seed=seed + 10 + i, start=shared[-1].result) for i, kind in enumerate(STYLES)
-    ]
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=recipe.train, args=(stage,), kwargs={"ranks": 1}) for stage in stages]
-    for worker in workers:
-        worker.start()
-    for worker, stage in zip(workers, stages, strict=True):
-        worker.join()
-        if worker.exitcode:
-            raise RuntimeError(f"stage {stage.name} ended with exit code {worker.exitcode}; see the log above, and run the verb again to go on")
+    left = (1 - SHARED_SHARE if common else 1.0) * time_limit_s
+    results: dict[Style, Path] = {}
+    for number, (kind, share) in enumerate(recipe.STYLE_TIME.items(), 1):
+        begin = start / SEGMENTORS[kind] / registry.WEIGHTS_NAME if start else common[-1].result
+        stages = recipe.style_stages(cache, kind, time_limit_s=share * left, seed=seed + 10 * number, start=begin, go_on=start is not None)
+        for stage in stages:
+            recipe.train(stage, ranks=ranks)
+        results[kind] = stages[-1].result
+    return results
 
 
-def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Source]) -> dict[str, list[str]]:
-    """The card's `data_sources` and `licences`, of what was in fact used: packages, and what the caller gave."""
+def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Source], start: Path | None = None) -> dict[str, list[str]]:
+    """The card's `data_sources` and `licences`, of what was in fact used: packages, what the caller gave, and what the start models had learned from."""
     known = SOURCES | {name: (source.what, source.licence) for name, source in given.items()}
     present = {cut.source for cut in library.cutouts} | {scene.source for scene in library.scenery}
     used = [name for name in known if name in present]
@@ -82,10 +88,9 @@ def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Sour
     }
 
 
-def finish_segmentor(cache: Path, out: Path, kind: Style, provenance: Mapping[str, list[str]]) -> dict[str, float]:
+def finish_segmentor(cache: Path, out: Path, kind: Style, weights: Path, provenance: Mapping[str, list[str]]) -> dict[str, float]:
     """Write one style's model folder, choose its score threshold on held-out pictures, and write it again with that and the figures."""
-    stage = recipe.style_stage(cache, kind, time_limit_s=0, seed=0, start=Path())
-    model = yolo.load(stage.result)
+    model = yolo.load(weights)
     card = ModelCard(
         name=SEGMENTORS[kind], version=VERSION, kind="segmentor", style=kind, architecture=yolo.ARCHITECTURE, input_px=compose.SIDE_PX,
         score_threshold=THRESHOLDS[0], base="random initialisation; shared training, then this style's own", data_sources=provenance["data_sources"],

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,16 @@ COUNTS: Final = {"paste-anime": 6000, "paste-normal": 6000, "real": 6000, "scene
 VALIDATION_COUNTS: Final = {"val-paste-anime": 120, "val-paste-normal": 120, "val-scenes-anime": 80, "val-scenes-normal": 60}
 SHARED_SHARES: Final = {"paste-anime": 0.26, "paste-normal": 0.24, "real": 0.13, "scenes-anime": 0.27, "scenes-normal": 0.1}
 STYLE_SHARES: Final[dict[Style, dict[str, float]]] = {
-    "anime": {"paste-anime": 0.45, "scenes-anime": 0.4, "paste-normal": 0.1, "real": 0.05},
-    "normal": {"paste-normal": 0.42, "real": 0.33, "scenes-normal": 0.2, "paste-anime": 0.05},
+    "anime": {"paste-anime": 0.48, "scenes-anime": 0.38, "paste-normal": 0.09, "real": 0.05},
+    "normal": {"real": 0.38, "paste-normal": 0.34, "scenes-normal": 0.14, "paste-anime": 0.08, "scenes-anime": 0.06},
 }
+STYLE_TIME: Final[dict[Style, float]] = {"normal": 2 / 3, "anime": 1 / 3}
+"""Photographs are the harder kind: they get more of the time."""
 HELD_OUT_SHARE: Final = 1 / 12
 """Of the cut-outs and of the real photographs, kept for validation."""
 MAX_HELD_OUT_PHOTOS: Final = 200
+REAL_POWER: Final = 1 / 3
+"""Of a group's size, that it is drawn by: hundreds of cats must not drown a hundred varied photographs."""
 _SCENE_SIZES: Final = ((256, 256), (256, 192), (192, 256), (256, 144), (144, 256), (256, 171))
 
 
@@ -99,7 +104,7 @@ def real_picture(rng: np.random.Generator, library: Library) -> Picture:
     from training.factory import compose as composing
 
     for _ in range(8):
-        scene = composing.by_source(rng, library.scenery)
+        scene = composing.by_source(rng, library.scenery, power=REAL_POWER)
         whole = scene.image
         size_wh = composing.random_size(rng) if rng.random() < 0.6 else _fitting(whole)
         image, objects = composing.crop(rng, whole, size_wh, scene.objects, min_share=0.55 if rng.random() < 0.6 else 0.97)
@@ -125,17 +130,15 @@ def scene_picture(index: int, kind: Style, seed: int) -> Picture:
     return Picture(scene.image, objects, classes, kind)
 
 
-def render_parts(folder: Path, library: Library, kept: Sequence[Scenery], *, seed: int, workers: int, only: Sequence[str] = ()) -> None:
-    """Render every part that is not there yet (or those of `only`)."""
+def render_parts(folder: Path, library: Library, kept: Sequence[Scenery], *, seed: int, workers: int, share: float = 1.0) -> None:
+    """Render every part that is not there yet, `share` of its full number of pictures."""
     train, validate = split_library(library)
     for name, count in {**VALIDATION_COUNTS, **COUNTS, **style.COUNTS}.items():
-        if only and name not in only:
-            continue
         source = validate if name.startswith("val-") else train
         render = _renderer(name, source, seed)
         if render is not None:
-            corpus.render(folder / "parts" / name, count, render, workers=workers)
-    if kept and (not only or "val-real" in only):
+            corpus.render(folder / "parts" / name, math.ceil(share * count), render, workers=workers)
+    if kept:
         pictures = [Picture(scene.image, scene.objects, scene.classes, "normal") for scene in kept[:MAX_HELD_OUT_PHOTOS]]
         corpus.render(folder / "parts" / "val-real", len(pictures), pictures.__getitem__, workers=1)
 
@@ -236,9 +239,24 @@ def shared_stages(folder: Path, *, time_limit_s: float, seed: int) -> list[Stage
     return [small, middle]
 
 
-def style_stage(folder: Path, kind: Style, *, time_limit_s: float, seed: int, start: Path) -> Stage:
-    """The shared network, fine-tuned for one style at the size that is served."""
-    return Stage(
-        name=f"style-{kind}", folder=folder, shares=STYLE_SHARES[kind], side_px=SIDE_PX, batch=12, learning_rate=8e-4, final_rate=0.02,
-        time_limit_s=time_limit_s, seed=seed, start=start,
-    )  # fmt: skip
+def style_stages(folder: Path, kind: Style, *, time_limit_s: float, seed: int, start: Path, go_on: bool) -> list[Stage]:
+    """One style's training from `start`, ending at the size that is served; to go on from a finished model, most steps first on smaller pictures."""
+    sizes = [(192, 8, 1.5e-3, 0.5, 0.6), (SIDE_PX, 6, 1e-3, 0.02, 0.4)] if go_on else [(SIDE_PX, 6, 8e-4, 0.02, 1.0)]
+    stages: list[Stage] = []
+    for number, (side_px, batch, rate, final, share) in enumerate(sizes):
+        before = stages[-1].result if stages else start
+        stages.append(
+            Stage(
+                name=f"{kind}-{side_px}",
+                folder=folder,
+                shares=STYLE_SHARES[kind],
+                side_px=side_px,
+                batch=batch,
+                learning_rate=rate,
+                final_rate=final,
+                time_limit_s=share * time_limit_s,
+                seed=seed + number,
+                start=before,
+            )
+        )
+    return stages

@@ -1,0 +1,98 @@
+"""The caller's own pictures for the factory: groups of photographs with known objects, cut-outs with alpha, sketches, and what they say of their licence."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sticker_studio.types import CLASSES
+
+pytest.importorskip("torch", reason="the training extra (torch, ultralytics) is not installed")
+
+from training.factory import compose, data_folder, produce
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A group of two photographs of 900x600, one with three objects, one with a plain mask; a group of cut-outs; one stray file."""
+    street, figures = tmp_path / "street", tmp_path / "figures" / "cutouts"
+    for folder in (street / "images", street / "objects", street / "masks", figures):
+        folder.mkdir(parents=True)
+    picture = np.zeros((600, 900, 3), np.uint8)
+    picture[..., 1] = np.arange(900) // 4
+    for stem in ("crossing", "corner", "unknown"):
+        Image.fromarray(picture).save(street / "images" / f"{stem}.png")
+    objects = np.zeros((600, 900), np.uint8)
+    objects[100:500, 100:300] = 1
+    objects[200:300, 400:800] = 2
+    objects[0:200, 860:900] = 3
+    Image.fromarray(objects).save(street / "objects" / "crossing.png")
+    (street / "objects" / "crossing.json").write_text(json.dumps(["person", "animal", "object"]))
+    Image.fromarray(np.where(objects == 1, 255, 0).astype(np.uint8)).save(street / "masks" / "corner.png")
+    (street / "SOURCE.json").write_text(json.dumps({"what": "a street (two photographs)", "licence": "CC0 1.0"}))
+    cut = np.zeros((200, 160, 4), np.uint8)
+    cut[20:180, 30:130] = (200, 30, 30, 255)
+    cut[20:60, 30:60, 3] = 0
+    Image.fromarray(cut).save(figures / "red.png")
+    (tmp_path / "notes.txt").write_text("not a group")
+    return tmp_path
+
+
+def test_a_photograph_keeps_its_objects_and_their_classes_at_the_size_it_is_shrunk_to(data: Path) -> None:
+    found = dict(data_folder.photos(data))
+    assert set(found) == {"street/crossing", "street/corner"}
+    crossing = found["street/crossing"]
+    assert crossing.image.shape == (320, 480, 3)
+    assert crossing.objects.shape == (320, 480)
+    assert [CLASSES[label] for label in crossing.classes] == ["person", "animal", "object"]
+    shares = [float((crossing.objects == number).mean()) for number in (1, 2, 3)]
+    assert shares == pytest.approx([200 * 400 / 540_000, 400 * 100 / 540_000, 40 * 200 / 540_000], rel=0.03)
+    assert np.abs(crossing.image[160, 300].astype(int) - (0, 562 // 4, 0)).max() <= 4
+    assert [CLASSES[label] for label in found["street/corner"].classes] == ["object"]
+
+
+def test_objects_are_cut_out_of_a_photograph_but_small_ones_and_those_in_a_corner_are_not(data: Path) -> None:
+    cuts = list(data_folder.cut_from(dict(data_folder.photos(data))["street/crossing"]))
+    # a plain rectangle is no cut-out (nothing is cut away), so the shapes are told by the third, round one
+    assert cuts == []
+    yy, xx = np.mgrid[0:300, 0:400]
+    objects = np.where((yy - 150) ** 2 + (xx - 200) ** 2 < 100**2, 1, 0).astype(np.uint8)
+    objects[(yy - 300) ** 2 + (xx - 400) ** 2 < 90**2] = 2
+    objects[(yy - 30) ** 2 + (xx - 30) ** 2 < 15**2] = 3
+    scene = compose.Scenery.of(np.full((300, 400, 3), 90, np.uint8), objects, [1, 0, 2], "data: street")
+    (ball,) = data_folder.cut_from(scene)
+    assert (ball.subject_class, ball.kind, ball.source, ball.bust) == ("animal", "photo", "data: street", False)
+    assert ball.image.shape[:2] == pytest.approx((199, 199), abs=2)
+
+
+def test_cutouts_with_alpha_are_taken_as_they_are(data: Path) -> None:
+    (cut,) = data_folder.alpha_cutouts(data)
+    assert cut.image.shape == (160, 100, 4)
+    assert cut.source == "data: figures"
+
+
+def test_a_model_card_names_each_groups_licence_and_a_group_that_names_none(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    library = compose.Library(list(data_folder.alpha_cutouts(data)), [], [scene for _, scene in data_folder.photos(data)])
+    told = produce.provenance_of(library, data_folder.sources(data))
+    assert "a street: CC0 1.0" in told["licences"]
+    assert "figures" in caplog.text
+    assert any("not named" in line for line in told["licences"])
+
+
+def test_of_many_objects_the_largest_are_kept_and_numbered_by_size(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    for name in ("images", "objects"):
+        (folder / name).mkdir(parents=True)
+    objects = np.zeros((200, 240), np.uint8)
+    for number in range(1, 13):
+        objects[10:20, (number - 1) * 20 : (number - 1) * 20 + number] = number
+    Image.fromarray(np.zeros((200, 240, 3), np.uint8)).save(folder / "images" / "a.jpg")
+    Image.fromarray(objects).save(folder / "objects" / "a.png")
+    (folder / "objects" / "a.json").write_text(json.dumps(["object"] * 11 + ["person"]))
+    ((_, scene),) = data_folder.photos(tmp_path)
+    assert len(scene.classes) == data_folder.PHOTO_OBJECTS
+    assert CLASSES[scene.classes[0]] == "person"
+    areas = np.bincount(scene.objects.reshape(-1))[1:]
+    assert list(areas) == sorted(areas, reverse=True)
