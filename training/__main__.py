@@ -130,7 +130,17 @@ def factory(
 
     settings = Settings.from_env()
     start = FACTORY if go_on else None
-    cli.emit(run(out=out or FACTORY, data=data, cache=settings.home.resolve() / "factory", budget_s=seconds(budget), start=start, seed=3))
+    cli.emit(
+        run(
+            out=out or FACTORY,
+            data=data,
+            cache=settings.home.resolve() / "factory",
+            budget_s=seconds(budget),
+            start=start,
+            seed=3,
+            registry_uri=settings.mlflow_uri,
+        )
+    )
 
 
 def seconds(budget: str) -> float:

@@ -13,7 +13,7 @@ from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
 from training import export, yolo
-from training.factory import compose, corpus, cutouts, data_folder, recipe, style
+from training.factory import compose, corpus, cutouts, data_folder, experiments, recipe, style
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ SOURCES: Final = {
 BACKGROUND_LICENCES: Final = "wallpapers: CC BY-SA 3.0/4.0, LGPL-3, GPL-2+ (see each package); scikit-image and scikit-learn pictures: BSD-3, CC0, CC BY"
 
 
-def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int, start: Path | None) -> dict[str, Any]:
+def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int, start: Path | None, registry_uri: str) -> dict[str, Any]:
     """See `training.factory.run`."""
     library, kept, missing = recipe.gather(data=data, node_folder=cutouts.install_avatars(cache / "node"))
     for line in missing:
@@ -48,11 +48,23 @@ def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int
         raise NotEnoughData("the factory found nothing to train on; install the packages that docs/factory.md names, for example tuxpaint-stamps-default")
     cores = os.cpu_count() or 1
     recipe.render_parts(cache, library, kept, seed=seed, workers=cores, share=render_share(budget_s, cores))
-    results = train_segmentors(cache, time_limit_s=SEGMENTOR_SHARE * budget_s, seed=seed, ranks=min(2, cores), start=start)
+    trained = train_segmentors(cache, time_limit_s=SEGMENTOR_SHARE * budget_s, seed=seed, ranks=min(2, cores), start=start)
+    results = {kind: [stage.result for stage in trained if stage.name.startswith(kind)][-1] for kind in STYLES}
     provenance = provenance_of(library, data_folder.sources(data) if data is not None else {}, start)
     metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, results[kind], provenance) for kind in STYLES}
     metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * budget_s, seed=seed)
-    return {"out": str(out), "version": VERSION, "missing": missing, "metrics": metrics}
+    asked: dict[str, Any] = {
+        "budget_s": budget_s,
+        "seed": seed,
+        "cores": cores,
+        "start": start or "nothing",
+        "cutouts": len(library.cutouts),
+        "missing": "; ".join(missing),
+    }
+    asked |= {f"shares/{kind}": str(shares) for kind, shares in recipe.STYLE_SHARES.items()}
+    uri = experiments.tracking_uri(cache, registry_uri)
+    run_id = experiments.record(uri, asked=asked, stages={stage.name: stage.result for stage in trained}, metrics=metrics)
+    return {"out": str(out), "version": VERSION, "missing": missing, "metrics": metrics, "experiment": {"tracking_uri": uri, "run_id": run_id}}
 
 
 def render_share(budget_s: float, cores: int) -> float:
@@ -60,20 +72,17 @@ def render_share(budget_s: float, cores: int) -> float:
     return min(1.0, RENDER_SHARE * budget_s * cores * PICTURES_A_SECOND / sum({**recipe.COUNTS, **style.COUNTS}.values()))
 
 
-def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int, start: Path | None) -> dict[Style, Path]:
-    """Weights of each style: shared stages and then each style's own, or, where there is a `start` folder of models, each style's own from there."""
+def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int, start: Path | None) -> list[recipe.Stage]:
+    """Run the shared stages and then each style's own, or, where there is a `start` folder of models, each style's own from there. All in order."""
     common = [] if start else recipe.shared_stages(cache, time_limit_s=SHARED_SHARE * time_limit_s, seed=seed)
-    for stage in common:
-        recipe.train(stage, ranks=ranks)
     left = (1 - SHARED_SHARE if common else 1.0) * time_limit_s
-    results: dict[Style, Path] = {}
+    stages = list(common)
     for number, (kind, share) in enumerate(recipe.STYLE_TIME.items(), 1):
         begin = start / SEGMENTORS[kind] / registry.WEIGHTS_NAME if start else common[-1].result
-        stages = recipe.style_stages(cache, kind, time_limit_s=share * left, seed=seed + 10 * number, start=begin, go_on=start is not None)
-        for stage in stages:
-            recipe.train(stage, ranks=ranks)
-        results[kind] = stages[-1].result
-    return results
+        stages += recipe.style_stages(cache, kind, time_limit_s=share * left, seed=seed + 10 * number, start=begin, go_on=start is not None)
+    for stage in stages:
+        recipe.train(stage, ranks=ranks)
+    return stages
 
 
 def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Source], start: Path | None = None) -> dict[str, list[str]]:
