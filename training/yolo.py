@@ -1,7 +1,7 @@
 """YOLOv8-seg without stock training: Ultralytics' model and loss in a loop of our own.
 
 On a small CPU this learns several times faster than `YOLO(...).train`: one optimizer step a batch (the stock `nbs=64` quarters them), bf16 autocast
-with channels-last memory, cosine learning rate with a short warm-up, an exponential moving average of the weights, and 256 px.
+where the processor has it, channels-last memory, cosine learning rate with a short warm-up, an exponential moving average of the weights, and 256 px.
 """
 
 import logging
@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -249,7 +250,7 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     images = batch["img"].to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16()):
         outputs = model(images)
     outputs = {key: [f.float() for f in value] if isinstance(value, list) else value.float() for key, value in outputs.items()}
     loss, _ = criterion(outputs, batch)
@@ -259,6 +260,16 @@ def _step(
     torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
     return loss.detach()[:4] / len(images), progress
+
+
+@cache
+def bf16() -> bool:
+    """Whether the processor multiplies 16-bit floats itself; one that doesn't takes nine times as long as in 32 bit (measured on an AVX2 machine)."""
+    import torch
+
+    found = bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    log.info("training in %s", "bf16" if found else "32 bit: this processor has no bf16 units")
+    return found
 
 
 def _average_gradients(model: Any, progress: float) -> float:
