@@ -4,7 +4,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Subject = Literal["all", "largest"]
+from sticker_studio.subjects import Subject
+
 Platform = Literal["whatsapp", "png"]
 
 MAX_CAPTION_CHARACTERS: Final = 120

@@ -1,6 +1,6 @@
 """From a picture's bytes to a cut-out or a sticker; pure: no files, no network, no clock but the stage timer handed in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
@@ -10,21 +10,16 @@ import numpy as np
 
 from serving import composer, export
 from serving.composer import Look
-from serving.options import CutoutOptions, StickerOptions, Subject
-from sticker_studio import images, masks, refine
+from serving.options import CutoutOptions, StickerOptions
+from sticker_studio import images, masks, refine, subjects
 from sticker_studio.errors import NothingFound
 from sticker_studio.inference import Detection
+from sticker_studio.subjects import Subject
 from sticker_studio.types import RGB, RGBA, STYLES, Alpha, Style
 
 WORK_SIDE_PX: Final = 1024
 """Detections are decoded on a view of at most this side: a 40-megapixel picture must not cost 160 MB a detection."""
-MIN_SUBJECT_SHARE: Final = 0.002
-"""A subject smaller than this share of the picture is a speck."""
 _SEEN_THROUGH: Final = 0.01
-_ISLAND_SHARE: Final = 0.1
-"""A part of one subject smaller than this share of its largest part is clutter."""
-_PART_SHARE: Final = 0.5
-"""A detection with more than this share of itself within another is a part of it."""
 
 How = Literal["segmentor", "alpha", "whole"]
 StageTimer = Callable[[str], AbstractContextManager[object]]
@@ -97,7 +92,7 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
     rgba = np.asarray(image)
     alpha = rgba[..., 3].astype(np.float32) / np.float32(255)
     seen_through = float((alpha < 0.5).mean())
-    if _SEEN_THROUGH <= seen_through <= 1 - MIN_SUBJECT_SHARE:
+    if _SEEN_THROUGH <= seen_through <= 1 - subjects.MIN_SUBJECT_SHARE:
         return Picture(pixels=np.ascontiguousarray(rgba[..., :3]), own_alpha=alpha)
     return Picture(pixels=over_white(rgba))
 
@@ -137,19 +132,6 @@ def view_alpha(alpha: Alpha, shape_hw: tuple[int, ...]) -> Alpha:
     return np.asarray(cv2.resize(alpha, (shape_hw[1], shape_hw[0]), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.float32)
 
 
-def choose(detections: Sequence[Detection], subject: Subject) -> list[Detection]:
-    """The detections to cut out: all, or the largest that the model is sure of (area x score squared) with those that lie mostly within it.
-
-    A network often finds a subject whole and again in parts; the parts know its outline better than the whole does.
-    """
-    if subject == "all" or len(detections) < 2:
-        return list(detections)
-    cores = [detection.probability >= 0.5 for detection in detections]
-    weights = [float(core.sum()) * detection.score**2 for core, detection in zip(cores, detections, strict=True)]
-    main = cores[int(np.argmax(weights))]
-    return [detection for detection, core in zip(detections, cores, strict=True) if (core & main).sum() > _PART_SHARE * core.sum()]
-
-
 def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, timer: StageTimer = untimed) -> Found:
     """What to cut out. Raises `NothingFound` with the remedy, unless `whole` lets the whole picture stand in."""
     with timer("classify"):
@@ -159,8 +141,8 @@ def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, tim
         return Found(style=style, style_probability=probability, probability=seen, how="alpha", subjects=1)
     with timer("segment"):
         seen_pixels = view(picture.pixels)
-        chosen = choose(models.segmentors[style].segment(seen_pixels), subject)
-        joined = _joined(chosen, seen_pixels.shape[:2])
+        chosen = subjects.choose(models.segmentors[style].segment(seen_pixels), subject)
+        joined = subjects.join(chosen, seen_pixels.shape[:2])
     if joined is not None:
         return Found(style=style, style_probability=probability, probability=joined, how="segmentor", subjects=len(chosen))
     if not whole:
@@ -168,24 +150,6 @@ def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, tim
             f"expected a subject that stands out, found none with the {style} model; crop the picture closer to the subject, or send fallback=whole"
         )
     return Found(style=style, style_probability=probability, probability=np.ones(seen_pixels.shape[:2], np.float32), how="whole", subjects=0)
-
-
-def _joined(detections: Sequence[Detection], shape_hw: tuple[int, ...]) -> Alpha | None:
-    """The highest probability of any detection, specks gone; None when nothing worth cutting is left."""
-    joined = np.zeros(shape_hw, np.float32)
-    for detection in detections:
-        np.maximum(joined, _without_clouds(detection.probability), out=joined)
-    core = refine.without_specks(joined >= 0.5)
-    if core.mean() < MIN_SUBJECT_SHARE:
-        return None
-    # specks go down to just under one half, filled holes up: the borders of what stays keep their slope
-    return np.where(core, np.maximum(joined, 0.5), np.minimum(joined, 0.49)).astype(np.float32)
-
-
-def _without_clouds(probability: Alpha) -> Alpha:
-    """One subject's probability without the islands that a network sees in the clutter beside it."""
-    core = probability >= 0.5
-    return np.where(core & ~refine.without_specks(core, min_part_share=_ISLAND_SHARE), np.float32(0.49), probability)
 
 
 def full_alpha(picture: Picture, found: Found) -> Alpha:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sticker_studio import inference, masks, registry
+from sticker_studio import inference, masks, registry, subjects
 from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
@@ -150,12 +150,12 @@ def validate(segmentor: inference.Segmentor, parts: Mapping[str, corpus.Part], n
 def _group_iou(pairs: Sequence[tuple[tuple[RGB, yolo.IndexMap], list[inference.Detection]]], threshold: float) -> float:
     values = []
     for (_, objects), detections in pairs:
-        found = largest_mask([detection for detection in detections if detection.score >= threshold], objects.shape[:2])
+        found = largest_mask([detection for detection in detections if detection.score >= threshold], (objects.shape[0], objects.shape[1]))
         values.append(masks.iou(corpus.largest_object(objects), found))
     return float(np.mean(values)) if values else 0.0
 
 
-def largest_mask(detections: Sequence[inference.Detection], shape: tuple[int, ...]) -> Mask:
-    """Mask (HxW of `shape`) of the detection that covers most; empty when there is none."""
-    found = [detection.probability >= 0.5 for detection in detections]
-    return max(found, key=np.count_nonzero) if found else np.zeros(shape, bool)
+def largest_mask(detections: Sequence[inference.Detection], shape: tuple[int, int]) -> Mask:
+    """Mask (HxW of `shape`) of what the service would cut out for `subject=largest`, before its edges are refined; empty when there is none."""
+    joined = subjects.join(subjects.choose(detections, "largest"), shape)
+    return np.zeros(shape, bool) if joined is None else joined >= 0.5

@@ -1,0 +1,50 @@
+"""From a network's detections to the subject that is cut out: the one rule of the service, of the factory's measuring and of its thresholds."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from sticker_studio import refine
+from sticker_studio.inference import Detection
+from sticker_studio.types import Alpha
+
+Subject = Literal["all", "largest"]
+
+MIN_SUBJECT_SHARE: Final = 0.002
+"""A subject smaller than this share of the picture is a speck."""
+_ISLAND_SHARE: Final = 0.1
+"""A part of one subject smaller than this share of its largest part is clutter."""
+_PART_SHARE: Final = 0.5
+"""A detection with more than this share of itself within another is a part of it."""
+
+
+def choose(detections: Sequence[Detection], subject: Subject) -> list[Detection]:
+    """The detections to cut out: all, or the largest that the model is sure of (area x score squared) with those that lie mostly within it.
+
+    A network often finds a subject whole and again in parts; the parts know its outline better than the whole does.
+    """
+    if subject == "all" or len(detections) < 2:
+        return list(detections)
+    cores = [detection.probability >= 0.5 for detection in detections]
+    weights = [float(core.sum()) * detection.score**2 for core, detection in zip(cores, detections, strict=True)]
+    main = cores[int(np.argmax(weights))]
+    return [detection for detection, core in zip(detections, cores, strict=True) if (core & main).sum() > _PART_SHARE * core.sum()]
+
+
+def join(detections: Sequence[Detection], shape_hw: tuple[int, int]) -> Alpha | None:
+    """The highest probability of any detection, specks gone; None when nothing worth cutting is left."""
+    joined = np.zeros(shape_hw, np.float32)
+    for detection in detections:
+        np.maximum(joined, _without_clouds(detection.probability), out=joined)
+    core = refine.without_specks(joined >= 0.5)
+    if core.mean() < MIN_SUBJECT_SHARE:
+        return None
+    # specks go down to just under one half, filled holes up: the borders of what stays keep their slope
+    return np.where(core, np.maximum(joined, 0.5), np.minimum(joined, 0.49)).astype(np.float32)
+
+
+def _without_clouds(probability: Alpha) -> Alpha:
+    """One subject's probability without the islands that a network sees in the clutter beside it."""
+    core = probability >= 0.5
+    return np.where(core & ~refine.without_specks(core, min_part_share=_ISLAND_SHARE), np.float32(0.49), probability)
