@@ -11,7 +11,7 @@ from sticker_studio.types import CLASSES
 
 pytest.importorskip("torch", reason="the training extra (torch, ultralytics) is not installed")
 
-from training.factory import compose, data_folder, produce
+from training.factory import compose, cutouts, data_folder, produce
 
 
 @pytest.fixture
@@ -54,9 +54,8 @@ def test_a_photograph_keeps_its_objects_and_their_classes_at_the_size_it_is_shru
 
 
 def test_objects_are_cut_out_of_a_photograph_but_small_ones_and_those_in_a_corner_are_not(data: Path) -> None:
-    cuts = list(data_folder.cut_from(dict(data_folder.photos(data))["street/crossing"]))
-    # a plain rectangle is no cut-out (nothing is cut away), so the shapes are told by the third, round one
-    assert cuts == []
+    rectangles = dict(data_folder.photos(data))["street/crossing"]
+    assert list(data_folder.cut_from(rectangles)) == []  # nothing is cut away of a rectangle
     yy, xx = np.mgrid[0:300, 0:400]
     objects = np.where((yy - 150) ** 2 + (xx - 200) ** 2 < 100**2, 1, 0).astype(np.uint8)
     objects[(yy - 300) ** 2 + (xx - 400) ** 2 < 90**2] = 2
@@ -79,6 +78,22 @@ def test_a_model_card_names_each_groups_licence_and_a_group_that_names_none(data
     assert "a street: CC0 1.0" in told["licences"]
     assert "figures" in caplog.text
     assert any("not named" in line for line in told["licences"])
+
+
+def test_a_groups_weight_says_how_often_it_is_drawn_and_a_large_group_does_not_drown_a_small_one(data: Path) -> None:
+    (data / "figures" / "SOURCE.json").write_text(json.dumps({"what": "figures", "licence": "CC0 1.0", "weight": 0.25}))
+    weights = {name: source.weight for name, source in data_folder.sources(data).items()}
+    assert weights == {"data: figures": 0.25, "data: street": 1.0}
+    scene = compose.Scenery.of(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), [], "data: street")
+    figure = next(data_folder.alpha_cutouts(data))
+    rng = np.random.default_rng(0)
+
+    def share(pool: list[compose.Scenery | cutouts.Cutout], weights: dict[str, float]) -> float:
+        return float(np.mean([compose.by_source(rng, pool, weights).source == "data: street" for _ in range(600)]))
+
+    assert share([scene, figure], {}) == pytest.approx(0.5, abs=0.07)
+    assert share([scene, figure], weights) == pytest.approx(0.8, abs=0.07)
+    assert share([scene] + [figure] * 100, {}) == pytest.approx(1 / 11, abs=0.05)
 
 
 def test_of_many_objects_the_largest_are_kept_and_numbered_by_size(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Paste cut-outs on backgrounds: training pictures with exact masks, from close-ups that leave the picture to small subjects in clutter."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 import cv2
@@ -70,6 +70,8 @@ class Library:
     scenery: Sequence[Scenery] = ()
     photographs: Sequence[RGB] = ()
     """Photographs to learn the style from, with or without a subject; not composed with."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How much more or less often than by its size a source is drawn."""
     drawn: bool = True
     """Without it nothing drawn is used, and pictures keep their colours and stay clean: plain photographs, to learn the style from."""
 
@@ -100,7 +102,7 @@ def random_size(rng: np.random.Generator) -> tuple[int, int]:
 def _pick(rng: np.random.Generator, library: Library, style: Style) -> Cutout:
     drawn = library.drawn and rng.random() < (0.97 if style == "anime" else 0.12)
     pool = library.of_kind("drawn" if drawn else "photo") or list(library.cutouts)
-    return by_source(rng, pool)
+    return by_source(rng, pool, library.weights)
 
 
 class Sourced(Protocol):
@@ -114,12 +116,12 @@ class Sourced(Protocol):
 Some = TypeVar("Some", bound=Sourced)
 
 
-def by_source(rng: np.random.Generator, pool: Sequence[Some], *, power: float = 0.5) -> Some:
-    """One of `pool`: a source by a power of its size, so that a large one does not drown the others, then any of it."""
+def by_source(rng: np.random.Generator, pool: Sequence[Some], weights: Mapping[str, float], *, power: float = 0.5) -> Some:
+    """One of `pool`: a source by its weight and a power of its size, so that a large one does not drown the others, then any of it."""
     counts = Counter(one.source for one in pool)
     names = sorted(counts)
-    weights = np.array([counts[name] ** power for name in names])
-    source = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    shares = np.array([weights.get(name, 1.0) * counts[name] ** power for name in names])
+    source = names[int(rng.choice(len(names), p=shares / shares.sum()))]
     chosen = [one for one in pool if one.source == source]
     return chosen[int(rng.integers(len(chosen)))]
 
@@ -129,7 +131,7 @@ def _backdrop(rng: np.random.Generator, library: Library, style: Style, size_wh:
     draw = rng.random() * (1.0 if library.drawn else 0.8)
     empty = np.zeros((size_wh[1], size_wh[0]), np.uint8)
     if library.scenery and draw < 0.3:
-        scene = by_source(rng, library.scenery)
+        scene = by_source(rng, library.scenery, library.weights)
         image, known = crop(rng, scene.image, size_wh, scene.objects)
         if style == "anime" and rng.random() < 0.5:
             image = painterly(rng, image)

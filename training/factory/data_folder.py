@@ -2,7 +2,7 @@
 
 `<group>/images/*` with `<group>/objects/<stem>.png` (an index map: i + 1 is object i) and `<stem>.json` (the objects' classes), or with
 `<group>/masks/<stem>.png` (from 128 on: the one subject); `<group>/cutouts/*.png` (RGBA); `sketches/images/*`; and `<group>/SOURCE.json`, which says `what` the
-group is and its `licence`, for the model cards.
+group is and its `licence`, for the model cards, and may give a `weight` (1: drawn by its size).
 """
 
 import json
@@ -33,10 +33,11 @@ MIN_CUT_SHARE: Final = 0.02
 
 @dataclass(frozen=True)
 class Source:
-    """What a folder of the caller's pictures is, and its licence: `<group>/SOURCE.json` with these two fields."""
+    """What a folder of the caller's pictures is, its licence, and how often it is drawn beside the others: `<group>/SOURCE.json` with these fields."""
 
     what: str
     licence: str
+    weight: float = 1.0
 
 
 def sources(data: Path) -> dict[str, Source]:

@@ -96,7 +96,8 @@ def gather(*, data: Path | None, node_folder: Path | None) -> tuple[Library, lis
             (kept if held_out(name, HELD_OUT_SHARE) else real).append(scene)
         cuts += [cut for scene in real for cut in data_folder.cut_from(scene)]
         cuts += [*data_folder.alpha_cutouts(data), *data_folder.sketches(data)]
-    return Library(cuts, scenes, real, backgrounds.photographs()), kept, [*missing, *more]
+    weights = {name: source.weight for name, source in data_folder.sources(data).items()} if data is not None else {}
+    return Library(cuts, scenes, real, backgrounds.photographs(), weights), kept, [*missing, *more]
 
 
 def real_picture(rng: np.random.Generator, library: Library) -> Picture:
@@ -104,7 +105,7 @@ def real_picture(rng: np.random.Generator, library: Library) -> Picture:
     from training.factory import compose as composing
 
     for _ in range(8):
-        scene = composing.by_source(rng, library.scenery, power=REAL_POWER)
+        scene = composing.by_source(rng, library.scenery, library.weights, power=REAL_POWER)
         whole = scene.image
         size_wh = composing.random_size(rng) if rng.random() < 0.6 else _fitting(whole)
         image, objects = composing.crop(rng, whole, size_wh, scene.objects, min_share=0.55 if rng.random() < 0.6 else 0.97)
@@ -241,7 +242,7 @@ def shared_stages(folder: Path, *, time_limit_s: float, seed: int) -> list[Stage
 
 def style_stages(folder: Path, kind: Style, *, time_limit_s: float, seed: int, start: Path, go_on: bool) -> list[Stage]:
     """One style's training from `start`, ending at the size that is served; to go on from a finished model, most steps first on smaller pictures."""
-    sizes = [(192, 8, 1.5e-3, 0.5, 0.6), (SIDE_PX, 6, 1e-3, 0.02, 0.4)] if go_on else [(SIDE_PX, 6, 8e-4, 0.02, 1.0)]
+    sizes = [(192, 8, 1e-3, 0.4, 0.55), (SIDE_PX, 6, 6e-4, 0.02, 0.45)] if go_on else [(SIDE_PX, 6, 8e-4, 0.02, 1.0)]
     stages: list[Stage] = []
     for number, (side_px, batch, rate, final, share) in enumerate(sizes):
         before = stages[-1].result if stages else start

@@ -42,7 +42,7 @@ _Float = npt.NDArray[np.float32]
 def photographs(library: Library) -> Library:
     """Only what was photographed: for examples of "normal" without anything drawn."""
     plain = [background for background in library.backgrounds if background.photographed]
-    return Library(library.of_kind("photo"), plain, library.scenery, library.photographs, drawn=False)
+    return Library(library.of_kind("photo"), plain, library.scenery, library.photographs, library.weights, drawn=False)
 
 
 def photograph(rng: np.random.Generator, library: Library) -> Picture:
