@@ -114,24 +114,20 @@ def too_few(pins: dict[Style, int], wanted: int) -> str | None:
 def _card(batch: str, champion: Champion, start: Start, params: ClassifierParams, described: dict[str, Any]) -> ModelCard:
     before = model_card.read(champion.folder)
     official = start.path.suffix == ".pth"
-    return before.model_copy(
-        update={
-            "name": CLASSIFIER,
-            "version": batch,
-            "architecture": ARCHITECTURE,
-            "input_px": params.input_px,
-            "letterbox": False,
-            "classes": STYLES,
-            "mean": IMAGENET_MEAN if official else before.mean,
-            "std": IMAGENET_STD if official else before.std,
-            "snapshot": str(described.get("snapshot", "")),
-            "teacher": "declared styles of the boards",
-            "base": start.base.text,
-            "git_commit": runs.git_commit(),
-            "metrics": {},
-            "data_sources": [*before.data_sources, f"batch {batch}: the boards' declared styles"][-20:],
-            "file_sha256": "0" * 64,
-        }
+    return runs.challenger_card(
+        before,
+        batch=batch,
+        base=start.base,
+        described=described,
+        source="the boards' declared styles",
+        name=CLASSIFIER,
+        architecture=ARCHITECTURE,
+        input_px=params.input_px,
+        letterbox=False,
+        classes=STYLES,
+        mean=IMAGENET_MEAN if official else before.mean,
+        std=IMAGENET_STD if official else before.std,
+        teacher="declared styles of the boards",
     )
 
 

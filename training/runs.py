@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sticker_studio import atomic
 from sticker_studio.errors import ContractViolation, NotEnoughData
+from sticker_studio.model_card import ModelCard
 from sticker_studio.types import MODEL_NAMES
 
 RUN_NAME: Final = "run.json"
@@ -18,6 +19,8 @@ SKIPPED_NAME: Final = "skipped.json"
 EVALUATION_NAME: Final = "evaluation.json"
 AUDIT_NAME: Final = "audit.json"
 VERDICT_NAME: Final = "verdict.json"
+MAX_SOURCES: Final = 20
+"""Lines of data sources that a card keeps, the newest."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -35,6 +38,15 @@ class Base(BaseModel):
     def text(self) -> str:
         """One line for cards, tags and results."""
         return f"{self.name}: {self.reason} (sha256 {self.sha256[:12]})"
+
+
+def challenger_card(before: ModelCard, *, batch: str, base: Base, described: Mapping[str, Any], source: str, **own: Any) -> ModelCard:
+    """A challenger's card before its metrics and hash are known: what is not named is the champion's, `before`; `described` is the data set's description."""
+    common = {
+        "version": batch, "snapshot": str(described.get("snapshot", "")), "base": base.text, "git_commit": git_commit(), "metrics": {}, "file_sha256": "0" * 64,
+        "data_sources": [*before.data_sources, f"batch {batch}: {source}"][-MAX_SOURCES:],
+    }  # fmt: skip
+    return before.model_copy(update=common | own)
 
 
 class Run(BaseModel):

@@ -130,23 +130,17 @@ def set_threads(wanted: int) -> None:
 
 
 def _card(name: str, batch: str, style: Style, champion: Path, params: SegmentorParams, start: Start, described: dict[str, Any]) -> ModelCard:
-    """The challenger's card before its metrics and hash are known; post-processing and licences are the champion's."""
-    before = model_card.read(champion)
-    return before.model_copy(
-        update={
-            "name": name,
-            "version": batch,
-            "style": style,
-            "architecture": params.architecture,
-            "input_px": params.input_px,
-            "snapshot": str(described.get("snapshot", "")),
-            "teacher": ", ".join(described.get("teachers", [])),
-            "base": start.base.text,
-            "git_commit": runs.git_commit(),
-            "metrics": {},
-            "data_sources": [*before.data_sources, f"batch {batch}: {sum(described.get('train', {}).values())} labelled pins"][-20:],
-            "file_sha256": "0" * 64,
-        }
+    return runs.challenger_card(
+        model_card.read(champion),
+        batch=batch,
+        base=start.base,
+        described=described,
+        source=f"{sum(described.get('train', {}).values())} labelled pins",
+        name=name,
+        style=style,
+        architecture=params.architecture,
+        input_px=params.input_px,
+        teacher=", ".join(described.get("teachers", [])),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sticker_studio import inference, masks, registry, subjects
+from sticker_studio import inference, masks, model_card, registry, subjects
 from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
@@ -36,6 +36,7 @@ SOURCES: Final = {
     "wesnoth-1.16-data": ("Debian wesnoth-1.16-data (painted portraits and story art)", "GPL-2+ and CC BY-SA 4.0"),
     "@dicebear/collection": ("npm @dicebear/collection 9.4 (drawn people)", "MIT code; drawings CC0, CC BY 4.0 or free use, by style"),
 }
+Provenance = Mapping[str, list[str]]
 BACKGROUND_LICENCES: Final = "wallpapers: CC BY-SA 3.0/4.0, LGPL-3, GPL-2+ (see each package); scikit-image and scikit-learn pictures: BSD-3, CC0, CC BY"
 
 
@@ -50,8 +51,8 @@ def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int
     recipe.render_parts(cache, library, kept, seed=seed, workers=cores, share=render_share(budget_s, cores))
     trained = train_segmentors(cache, time_limit_s=SEGMENTOR_SHARE * budget_s, seed=seed, ranks=min(2, cores), start=start)
     results = {kind: [stage.result for stage in trained if stage.name.startswith(kind)][-1] for kind in STYLES}
-    provenance = provenance_of(library, data_folder.sources(data) if data is not None else {}, start)
-    metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, results[kind], provenance) for kind in STYLES}
+    provenance = provenance_of(library, data_folder.sources(data) if data is not None else {})
+    metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, results[kind], *grown_from(kind, start, provenance)) for kind in STYLES}
     metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * budget_s, seed=seed)
     asked: dict[str, Any] = {
         "budget_s": budget_s,
@@ -65,6 +66,16 @@ def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int
     uri = experiments.tracking_uri(cache, registry_uri)
     run_id = experiments.record(uri, asked=asked, stages={stage.name: stage.result for stage in trained}, metrics=metrics)
     return {"out": str(out), "version": VERSION, "missing": missing, "metrics": metrics, "experiment": {"tracking_uri": uri, "run_id": run_id}}
+
+
+def grown_from(kind: Style, start: Path | None, provenance: Provenance) -> tuple[Provenance, str]:
+    """For a segmentor's card: all that it has learned from, what its start had learned from too, and what its training began with."""
+    if start is None:
+        return provenance, "random initialisation; shared training, then this style's own"
+    before = model_card.read(start / SEGMENTORS[kind])
+    known = {"data_sources": before.data_sources, "licences": before.licences}
+    merged = {key: [*lines, *(line for line in known[key] if line not in lines)] for key, lines in provenance.items()}
+    return merged, f"{before.version} ({before.base}), trained further"
 
 
 def render_share(budget_s: float, cores: int) -> float:
@@ -85,8 +96,8 @@ def train_segmentors(cache: Path, *, time_limit_s: float, seed: int, ranks: int,
     return stages
 
 
-def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Source], start: Path | None = None) -> dict[str, list[str]]:
-    """The card's `data_sources` and `licences`, of what was in fact used: packages, what the caller gave, and what the start models had learned from."""
+def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Source]) -> Provenance:
+    """The card's `data_sources` and `licences`, of what was in fact used: packages, and what the caller gave."""
     known = SOURCES | {name: (source.what, source.licence) for name, source in given.items()}
     present = {cut.source for cut in library.cutouts} | {scene.source for scene in library.scenery}
     used = [name for name in known if name in present]
@@ -97,12 +108,12 @@ def provenance_of(library: compose.Library, given: Mapping[str, data_folder.Sour
     }
 
 
-def finish_segmentor(cache: Path, out: Path, kind: Style, weights: Path, provenance: Mapping[str, list[str]]) -> dict[str, float]:
+def finish_segmentor(cache: Path, out: Path, kind: Style, weights: Path, provenance: Provenance, base: str) -> dict[str, float]:
     """Write one style's model folder, choose its score threshold on held-out pictures, and write it again with that and the figures."""
     model = yolo.load(weights)
     card = ModelCard(
         name=SEGMENTORS[kind], version=VERSION, kind="segmentor", style=kind, architecture=yolo.ARCHITECTURE, input_px=compose.SIDE_PX,
-        score_threshold=THRESHOLDS[0], base="random initialisation; shared training, then this style's own", data_sources=provenance["data_sources"],
+        score_threshold=THRESHOLDS[0], base=base, data_sources=provenance["data_sources"],
         licences=provenance["licences"], file_sha256="0" * 64,
     )  # fmt: skip
     export.write_segmentor(out / card.name, model, card)
@@ -112,7 +123,7 @@ def finish_segmentor(cache: Path, out: Path, kind: Style, weights: Path, provena
     return metrics
 
 
-def finish_classifier(cache: Path, out: Path, provenance: Mapping[str, list[str]], *, time_limit_s: float, seed: int) -> dict[str, float]:
+def finish_classifier(cache: Path, out: Path, provenance: Provenance, *, time_limit_s: float, seed: int) -> dict[str, float]:
     """Train, calibrate and write the style classifier."""
     import torch
 
@@ -121,7 +132,7 @@ def finish_classifier(cache: Path, out: Path, provenance: Mapping[str, list[str]
     return write_classifier(style.fit(parts, time_limit_s=time_limit_s, seed=seed), parts, out, provenance)
 
 
-def write_classifier(model: Any, parts: Mapping[str, corpus.Part], out: Path, provenance: Mapping[str, list[str]]) -> dict[str, float]:
+def write_classifier(model: Any, parts: Mapping[str, corpus.Part], out: Path, provenance: Provenance) -> dict[str, float]:
     """Calibrate a trained classifier on held-out pictures and write its folder."""
     by_style, temperature = style.accuracy(model, parts)
     metrics = {f"held-out accuracy {name}": round(value, 4) for name, value in by_style.items()}
