@@ -52,8 +52,10 @@ def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int
     trained = train_segmentors(cache, time_limit_s=SEGMENTOR_SHARE * budget_s, seed=seed, ranks=min(2, cores), start=start)
     results = {kind: [stage.result for stage in trained if stage.name.startswith(kind)][-1] for kind in STYLES}
     provenance = provenance_of(library, data_folder.sources(data) if data is not None else {})
-    metrics: dict[str, Any] = {SEGMENTORS[kind]: finish_segmentor(cache, out, kind, results[kind], *grown_from(kind, start, provenance)) for kind in STYLES}
-    metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * budget_s, seed=seed)
+    metrics: dict[str, Any] = {}
+    for kind in STYLES:
+        metrics[SEGMENTORS[kind]] = finish_segmentor(cache, out, kind, results[kind], *grown_from(SEGMENTORS[kind], start, provenance))
+    metrics[CLASSIFIER] = finish_classifier(cache, out, provenance, time_limit_s=CLASSIFIER_SHARE * budget_s, seed=seed, start=start)
     asked: dict[str, Any] = {
         "budget_s": budget_s,
         "seed": seed,
@@ -68,11 +70,11 @@ def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int
     return {"out": str(out), "version": VERSION, "missing": missing, "metrics": metrics, "experiment": {"tracking_uri": uri, "run_id": run_id}}
 
 
-def grown_from(kind: Style, start: Path | None, provenance: Provenance) -> tuple[Provenance, str]:
-    """For a segmentor's card: all that it has learned from, what its start had learned from too, and what its training began with."""
+def grown_from(name: str, start: Path | None, provenance: Provenance) -> tuple[Provenance, str]:
+    """For the card of model `name`: all that it has learned from, what its start had learned from too, and what its training began with."""
     if start is None:
-        return provenance, "random initialisation; shared training, then this style's own"
-    before = model_card.read(start / SEGMENTORS[kind])
+        return provenance, "random initialisation"
+    before = model_card.read(start / name)
     known = {"data_sources": before.data_sources, "licences": before.licences}
     merged = {key: [*lines, *(line for line in known[key] if line not in lines)] for key, lines in provenance.items()}
     return merged, f"{before.version} ({before.base}), trained further"
@@ -123,22 +125,24 @@ def finish_segmentor(cache: Path, out: Path, kind: Style, weights: Path, provena
     return metrics
 
 
-def finish_classifier(cache: Path, out: Path, provenance: Provenance, *, time_limit_s: float, seed: int) -> dict[str, float]:
-    """Train, calibrate and write the style classifier."""
+def finish_classifier(cache: Path, out: Path, provenance: Provenance, *, time_limit_s: float, seed: int, start: Path | None = None) -> dict[str, float]:
+    """Train (from the classifier of the folder `start`, where given), calibrate and write the style classifier."""
     import torch
 
     torch.set_num_threads(1)  # its layers are too small to share
     parts = recipe.open_parts(cache)
-    return write_classifier(style.fit(parts, time_limit_s=time_limit_s, seed=seed), parts, out, provenance)
+    weights = start / CLASSIFIER / registry.WEIGHTS_NAME if start else None
+    model = style.fit(parts, time_limit_s=time_limit_s, seed=seed, start=weights)
+    return write_classifier(model, parts, out, *grown_from(CLASSIFIER, start, provenance))
 
 
-def write_classifier(model: Any, parts: Mapping[str, corpus.Part], out: Path, provenance: Provenance) -> dict[str, float]:
+def write_classifier(model: Any, parts: Mapping[str, corpus.Part], out: Path, provenance: Provenance, base: str) -> dict[str, float]:
     """Calibrate a trained classifier on held-out pictures and write its folder."""
     by_style, temperature = style.accuracy(model, parts)
     metrics = {f"held-out accuracy {name}": round(value, 4) for name, value in by_style.items()}
     card = ModelCard(
         name=CLASSIFIER, version=VERSION, kind="classifier", architecture="mobilenet_v3_small", input_px=style.INPUT_PX, letterbox=False, mean=style.MEAN,
-        std=style.STD, classes=STYLES, temperature=temperature, base="random initialisation", metrics=dict(metrics), data_sources=provenance["data_sources"],
+        std=style.STD, classes=STYLES, temperature=temperature, base=base, metrics=dict(metrics), data_sources=provenance["data_sources"],
         licences=provenance["licences"], file_sha256="0" * 64,
     )  # fmt: skip
     export.write_classifier(out / card.name, model, card)

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -33,6 +34,9 @@ COUNTS: Final = {"style-painted": 700, "style-photographs": 1800}
 MIN_DRAWN_SHARE: Final = 0.08
 """A paste with less of it covered by drawn subjects may look like the photograph behind them: it teaches neither style."""
 
+LEARNING_RATE: Final = 3e-3
+GO_ON_RATE: Final = 8e-4
+"""Of a classifier that is trained further."""
 MIN_DEVIATION: Final = 14
 """Of the pixel values of a drawn backdrop; flatter ones say nothing of a style."""
 
@@ -113,14 +117,15 @@ def examples(parts: Mapping[str, corpus.Part]) -> dict[Style, list[tuple[str, np
     return found
 
 
-def fit(parts: Mapping[str, corpus.Part], *, time_limit_s: float, seed: int, batch: int = 24, learning_rate: float = 3e-3) -> Any:
-    """Train a MobileNetV3-small from nothing on balanced batches of both styles; returns it in evaluation mode, with averaged weights."""
+def fit(parts: Mapping[str, corpus.Part], *, time_limit_s: float, seed: int, start: Path | None = None, batch: int = 24) -> Any:
+    """Train a MobileNetV3-small, from nothing or from `start` (a state dict), on balanced batches of both styles; returns it in evaluation mode, averaged."""
     import torch
     from ultralytics.utils.torch_utils import ModelEMA
 
     rng = np.random.default_rng(seed)
     chosen = examples(parts)
-    model = export.load_classifier(None, classes=len(STYLES), seed=seed)
+    model = export.load_classifier(start, classes=len(STYLES), seed=seed)
+    learning_rate = LEARNING_RATE if start is None else GO_ON_RATE
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 0.1  # torchvision's 0.01 is for millions of steps: after a thousand its running means are still those of the start
@@ -129,7 +134,7 @@ def fit(parts: Mapping[str, corpus.Part], *, time_limit_s: float, seed: int, bat
     ema = ModelEMA(model, decay=0.995, tau=50)
     begun, step = time.monotonic(), 0
     while (progress := (time.monotonic() - begun) / time_limit_s) < 1:
-        images, labels = _batch(rng, parts, chosen, batch, side_px=SMALL_PX if progress < 0.7 else INPUT_PX)
+        images, labels = _batch(rng, parts, chosen, batch, side_px=SMALL_PX if progress < 0.7 and start is None else INPUT_PX)
         rate = learning_rate * min(1.0, (step + 1) / 40) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
         for group in optimizer.param_groups:
             group["lr"] = rate
