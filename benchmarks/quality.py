@@ -59,7 +59,8 @@ bootstraps. Sheets to look at, on magenta, are left in `out/quality/`.
 
 The figures are slightly flattering: these same pictures were looked at when three rules of the cut-out were chosen (the largest subject by area and
 score, merging detections inside it, dropping islands; 0.01 to 0.03 of mean IoU), and the guided filter's radius. Nothing was trained on them, and
-which models to keep was decided on other pictures. The embedded teacher is told the style by the group's name, as a board tells it; the student asks the classifier.
+which models to keep was decided on other pictures. The embedded teacher is told the style by the group's name, as a board tells it; the
+student asks the classifier.
 """
 
 
