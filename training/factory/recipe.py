@@ -20,7 +20,7 @@ from training.factory.compose import SIDE_PX, Library, Picture, Scenery, compose
 
 log = logging.getLogger(__name__)
 
-COUNTS: Final = {"paste-anime": 6000, "paste-normal": 6000, "real": 6000, "scenes-anime": 4000, "scenes-normal": 2000}
+COUNTS: Final = {"paste-anime": 9000, "paste-normal": 12000, "real": 9000, "scenes-anime": 5000, "scenes-normal": 4000}
 """Pictures rendered for each training part."""
 VALIDATION_COUNTS: Final = {"val-paste-anime": 120, "val-paste-normal": 120, "val-scenes-anime": 80, "val-scenes-normal": 60}
 SHARED_SHARES: Final = {"paste-anime": 0.26, "paste-normal": 0.24, "real": 0.13, "scenes-anime": 0.27, "scenes-normal": 0.1}
