@@ -20,6 +20,7 @@ from labeling.teachers import embedded
 from sticker_studio import images, masks, registry
 from sticker_studio.inference import Segmentor, StyleClassifier
 from sticker_studio.settings import Settings
+from sticker_studio.subjects import choose
 from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
 
 Subjects = Callable[[RGB], list[Mask]]
@@ -52,7 +53,7 @@ def student(settings: Settings) -> Subjects:
 
     def subjects(image: RGB) -> list[Mask]:
         segmentor = segmentors[style_of(image)]
-        return [np.asarray(one.probability >= segmentor.card.mask_threshold) for one in segmentor.segment(image)]
+        return [np.asarray(one.probability >= 0.5) for one in choose(segmentor.segment(image), "all")]
 
     return subjects
 

@@ -30,7 +30,6 @@ class ModelCard(BaseModel):
     classes: tuple[str, ...] = Field(default=CLASSES, description="output order")
     score_threshold: float = Field(default=0.25, ge=0, le=1)
     iou_threshold: float = Field(default=0.6, ge=0, le=1, description="non-maximum suppression of boxes")
-    mask_threshold: float = Field(default=0.5, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0, description="calibration of the classifier's logits")
     snapshot: str = Field(default="", description="DVC snapshot trained on")
     teacher: str = Field(default="", description="who wrote the pseudo-labels")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sticker_studio import inference, masks, model_card, registry
+from sticker_studio import inference, masks, model_card, registry, subjects
 from sticker_studio.types import CLASSIFIER, MODEL_NAMES, SEGMENTORS, STYLES
 
 pytest.importorskip("torch", reason="the training extra (torch, ultralytics) is not installed")
 
 from training import export, yolo
-from training.factory import compose, corpus, cutouts, produce, recipe, style
+from training.factory import compose, corpus, cutouts, recipe, style
 from training.factory.backgrounds import Background, procedural
 
 CARD = model_card.ModelCard(name="sticker-segmentor-anime", version="test", kind="segmentor", architecture="yolov8n-seg", input_px=64, file_sha256="0" * 64)
@@ -189,16 +189,6 @@ def test_calibration_cools_logits_that_are_too_sure() -> None:
     assert style.calibrate(values, labels) > 3
 
 
-def test_the_largest_mask_wins_and_nothing_found_is_an_empty_mask() -> None:
-    def detection(columns: int) -> inference.Detection:
-        probability = np.zeros((20, 30), np.float32)
-        probability[:, :columns] = 0.9
-        return inference.Detection(subject_class="object", score=0.9 - columns / 100, box_xyxy=(0, 0, columns, 20), probability=probability)
-
-    assert produce.largest_mask([detection(4), detection(12)], (20, 30)).sum() == 240
-    assert not produce.largest_mask([], (20, 30)).any()
-
-
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_the_factory_models_in_the_package_are_whole_small_and_say_where_they_come_from(name: str) -> None:
     folder = registry.factory_model(name)
@@ -222,7 +212,7 @@ def test_the_factory_segmentors_find_the_subject_of_generated_scenes(kind: str) 
         if not scene.objects:
             continue
         truth = max((item.mask for item in scene.objects), key=np.count_nonzero)
-        values.append(masks.iou(truth, produce.largest_mask(segmentor.segment(scene.image), truth.shape)))
+        values.append(masks.iou(truth, subjects.cut(segmentor.segment(scene.image), "largest", truth.shape)))
     assert np.mean(values) > 0.5
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sticker_studio import images, masks, scenes
+from sticker_studio import images, scenes
 from sticker_studio.errors import ContractViolation, InputError
 from sticker_studio.inference import Detection
 from sticker_studio.model_card import ModelCard
@@ -53,14 +53,6 @@ def test_a_mask_scores_its_known_iou(predicted: Mask, iou: float, found: bool) -
 def test_finding_nothing_where_nothing_is_counts_as_right() -> None:
     score = evaluation.mask_score(exam(rectangle(0, 0, 0, 0)), rectangle(0, 0, 0, 0))
     assert (score.value, score.boundary_f, score.found) == (1.0, 1.0, True)
-
-
-def test_the_predicted_mask_is_the_union_of_detections_at_the_cards_threshold() -> None:
-    left, right = rectangle(0, 0, 10, 10), rectangle(20, 5, 30, 15)
-    found = [detection(left), detection(right, inside=0.55)]
-    assert masks.iou(evaluation.predicted_mask(found, CARD, (60, 40)), left | right) == 1.0
-    strict = CARD.model_copy(update={"mask_threshold": 0.6})
-    assert masks.iou(evaluation.predicted_mask(found, strict, (60, 40)), left) == 1.0
 
 
 @pytest.mark.parametrize(("probability", "value"), [pytest.param(0.9, 1.0, id="right"), pytest.param(0.4, 0.0, id="wrong")])

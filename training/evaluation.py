@@ -11,9 +11,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sticker_studio import masks, model_card
-from sticker_studio.inference import Detection, Segmentor, StyleClassifier
-from sticker_studio.model_card import ModelCard
+from sticker_studio import masks, model_card, subjects
+from sticker_studio.inference import Segmentor, StyleClassifier
 from sticker_studio.params import EvaluationParams
 from sticker_studio.types import Mask, Style
 from training import evaluation_sets
@@ -61,14 +60,6 @@ class Answers:
     """Predicted masks in the order of the pictures; empty for the classifier."""
 
 
-def predicted_mask(detections: Sequence[Detection], card: ModelCard, size_wh: tuple[int, int]) -> Mask:
-    """HxW union of all that was found, at the card's mask threshold."""
-    result = np.zeros((size_wh[1], size_wh[0]), bool)
-    for detection in detections:
-        result |= detection.probability >= card.mask_threshold
-    return result
-
-
 def mask_score(exam: Exam, predicted: Mask) -> PictureScore:
     """Score of a predicted HxW mask against the picture's true one."""
     found = bool(predicted.any()) or not exam.mask.any()
@@ -91,7 +82,7 @@ def segmentors(folders: Sequence[Path], exams: Sequence[Exam], *, repeats: int =
     for exam in exams:
         for student, answer in zip(students, answers, strict=True):
             detections, seconds = timed(partial(student.segment, exam.image), repeats)
-            predicted = predicted_mask(detections, student.card, (exam.image.shape[1], exam.image.shape[0]))
+            predicted = subjects.cut(detections, "all", exam.mask.shape)
             answer.scores.append(mask_score(exam, predicted))
             answer.seconds.append(seconds)
             answer.masks.append(predicted)

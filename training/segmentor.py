@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sticker_studio import masks, model_card
+from sticker_studio import masks, model_card, subjects
 from sticker_studio.errors import NotEnoughData
 from sticker_studio.inference import decode, letterbox
 from sticker_studio.model_card import ModelCard
@@ -234,7 +234,7 @@ def _resumed(job: Job, model: Any, saved: dict[str, Any] | None) -> tuple[Best, 
 
 
 def validate(model: Any, pictures: Sequence[Picture], card: ModelCard) -> float:
-    """Mean IoU of all that the network finds against all that is labelled, pre- and post-processed as serving does it."""
+    """Mean IoU of all that serving would cut out against all that is labelled."""
     import torch
 
     network = copy.deepcopy(model).float().eval().fuse(verbose=False)
@@ -246,10 +246,7 @@ def validate(model: Any, pictures: Sequence[Picture], card: ModelCard) -> float:
             tensor, box = letterbox(picture.image, card)
             predictions, prototypes = network(torch.from_numpy(tensor))
             found = decode(predictions[0].numpy(), prototypes[0].numpy(), box, card, card.score_threshold, MAX_DETECTIONS)
-            union = np.zeros(picture.objects.shape, bool)
-            for detection in found:
-                union |= detection.probability >= card.mask_threshold
-            values.append(masks.iou(union, picture.objects > 0))
+            values.append(masks.iou(subjects.cut(found, "all", picture.objects.shape), picture.objects > 0))
     return float(np.mean(values))
 
 

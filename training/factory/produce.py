@@ -11,7 +11,7 @@ import numpy as np
 from sticker_studio import inference, masks, model_card, registry, subjects
 from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
-from sticker_studio.types import CLASSIFIER, RGB, SEGMENTORS, STYLES, Mask, Style
+from sticker_studio.types import CLASSIFIER, SEGMENTORS, STYLES, Style
 from training import export, yolo
 from training.factory import compose, corpus, cutouts, data_folder, experiments, recipe, style
 
@@ -151,26 +151,25 @@ def write_classifier(model: Any, parts: Mapping[str, corpus.Part], out: Path, pr
 
 
 def validate(segmentor: inference.Segmentor, parts: Mapping[str, corpus.Part], names: Sequence[str]) -> tuple[float, dict[str, float]]:
-    """The threshold with the best mean over the groups of held-out pictures (a picture without a subject counts 1 when nothing is found), and each group's."""
+    """The threshold with the best mean over the groups of held-out pictures (a picture without a subject counts 1 when nothing is found), and each group's
+    figures: of the largest subject and of all of them, each against what the service would cut out.
+    """
     found = {
-        name: [(parts[name].picture(i), segmentor.segment(parts[name].picture(i)[0], score_threshold=THRESHOLDS[0])) for i in range(len(parts[name]))]
+        name: [(parts[name].picture(i)[1], segmentor.segment(parts[name].picture(i)[0], score_threshold=THRESHOLDS[0])) for i in range(len(parts[name]))]
         for name in names
         if name in parts
     }
-    table = {threshold: {name: _group_iou(pairs, threshold) for name, pairs in found.items()} for threshold in THRESHOLDS}
+    table = {threshold: _figures(found, threshold) for threshold in THRESHOLDS}
     best = max(THRESHOLDS, key=lambda threshold: float(np.mean(list(table[threshold].values()))))
-    return best, {f"IoU {name.removeprefix('val-')}": round(value, 4) for name, value in table[best].items()}
+    return best, {name: round(value, 4) for name, value in table[best].items()}
 
 
-def _group_iou(pairs: Sequence[tuple[tuple[RGB, yolo.IndexMap], list[inference.Detection]]], threshold: float) -> float:
-    values = []
-    for (_, objects), detections in pairs:
-        found = largest_mask([detection for detection in detections if detection.score >= threshold], (objects.shape[0], objects.shape[1]))
-        values.append(masks.iou(corpus.largest_object(objects), found))
-    return float(np.mean(values)) if values else 0.0
-
-
-def largest_mask(detections: Sequence[inference.Detection], shape: tuple[int, int]) -> Mask:
-    """Mask (HxW of `shape`) of what the service would cut out for `subject=largest`, before its edges are refined; empty when there is none."""
-    joined = subjects.join(subjects.choose(detections, "largest"), shape)
-    return np.zeros(shape, bool) if joined is None else joined >= 0.5
+def _figures(found: Mapping[str, Sequence[tuple[yolo.IndexMap, list[inference.Detection]]]], threshold: float) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for name, pairs in found.items():
+        sure = [(objects, [one for one in detections if one.score >= threshold]) for objects, detections in pairs]
+        what = name.removeprefix("val-")
+        largest = [masks.iou(corpus.largest_object(objects), subjects.cut(some, "largest", objects.shape)) for objects, some in sure]
+        every = [masks.iou(objects > 0, subjects.cut(some, "all", objects.shape)) for objects, some in sure]
+        figures |= {f"IoU {what}": float(np.mean(largest)), f"IoU {what}, all": float(np.mean(every))}
+    return figures
