@@ -132,13 +132,13 @@ def scene_picture(index: int, kind: Style, seed: int) -> Picture:
 
 
 def render_parts(folder: Path, library: Library, kept: Sequence[Scenery], *, seed: int, workers: int, share: float = 1.0) -> None:
-    """Render every part that is not there yet, `share` of its full number of pictures."""
+    """Render every part that is not there yet: those to train on with `share` of their full number of pictures, those to validate on whole."""
     train, validate = split_library(library)
-    for name, count in {**VALIDATION_COUNTS, **COUNTS, **style.COUNTS}.items():
-        source = validate if name.startswith("val-") else train
-        render = _renderer(name, source, seed)
+    wanted = VALIDATION_COUNTS | {name: math.ceil(share * count) for name, count in (COUNTS | style.COUNTS).items()}
+    for name, count in wanted.items():
+        render = _renderer(name, validate if name in VALIDATION_COUNTS else train, seed)
         if render is not None:
-            corpus.render(folder / "parts" / name, math.ceil(share * count), render, workers=workers)
+            corpus.render(folder / "parts" / name, count, render, workers=workers)
     if kept:
         pictures = [Picture(scene.image, scene.objects, scene.classes, "normal") for scene in kept[:MAX_HELD_OUT_PHOTOS]]
         corpus.render(folder / "parts" / "val-real", len(pictures), pictures.__getitem__, workers=1)
