@@ -67,13 +67,19 @@ def test_objects_are_cut_out_of_a_photograph_but_small_ones_and_those_in_a_corne
 
 
 def test_cutouts_with_alpha_are_taken_as_they_are(data: Path) -> None:
-    (cut,) = data_folder.alpha_cutouts(data)
+    (cut,) = data_folder.alpha_cutouts(data, data_folder.sources(data))
     assert cut.image.shape == (160, 100, 4)
-    assert cut.source == "data: figures"
+    assert (cut.source, cut.kind) == ("data: figures", "drawn")
+
+
+def test_a_group_may_say_that_its_cutouts_are_photographs_whatever_their_colours(data: Path) -> None:
+    (data / "figures" / "SOURCE.json").write_text(json.dumps({"what": "figures", "licence": "CC0 1.0", "kind": "photo"}))
+    (cut,) = data_folder.alpha_cutouts(data, data_folder.sources(data))
+    assert cut.kind == "photo"
 
 
 def test_a_model_card_names_each_groups_licence_and_a_group_that_names_none(data: Path, caplog: pytest.LogCaptureFixture) -> None:
-    library = compose.Library(list(data_folder.alpha_cutouts(data)), [], [scene for _, scene in data_folder.photos(data)])
+    library = compose.Library(list(data_folder.alpha_cutouts(data, data_folder.sources(data))), [], [scene for _, scene in data_folder.photos(data)])
     told = produce.provenance_of(library, data_folder.sources(data))
     assert "a street: CC0 1.0" in told["licences"]
     assert "figures" in caplog.text
@@ -85,7 +91,7 @@ def test_a_groups_weight_says_how_often_it_is_drawn_and_a_large_group_does_not_d
     weights = {name: source.weight for name, source in data_folder.sources(data).items()}
     assert weights == {"data: figures": 0.25, "data: street": 1.0}
     scene = compose.Scenery.of(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), [], "data: street")
-    figure = next(data_folder.alpha_cutouts(data))
+    figure = next(data_folder.alpha_cutouts(data, data_folder.sources(data)))
     rng = np.random.default_rng(0)
 
     def share(pool: list[compose.Scenery | cutouts.Cutout], weights: dict[str, float]) -> float:

@@ -16,13 +16,14 @@ from labeling_batch import BATCH, Drawn, draw, local_store, make_batch
 
 from labeling import coco
 from labeling.cleaning import Cut
-from labeling.teachers import classical, embedded
+from labeling.teachers import embedded
+from labeling.teachers.grabcut import grabcut
 from labeling.teachers.protocol import Teacher
 from sticker_studio import masks, params, registry, weights
 from sticker_studio.errors import ContractViolation, InputError, Unavailable
 from sticker_studio.inference import Segmentor
 from sticker_studio.settings import Settings
-from sticker_studio.types import CLASSES, SEGMENTORS
+from sticker_studio.types import CLASSES, SEGMENTORS, Mask
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
 TABLE = coco.class_table(PARAMS.labeling.coco_classes)
@@ -198,47 +199,60 @@ def overlap(mask, drawn: Drawn) -> float:
 
 
 def test_grabcut_finds_a_plain_subject_without_a_network_and_nothing_in_flat_colour():
-    assert np.mean([overlap(classical.grabcut(draw(seed).image), draw(seed)) for seed in range(4)]) > 0.8
-    assert not classical.grabcut(np.full((50, 80, 3), 90, np.uint8)).any()
-    assert classical.border_prior(np.full((50, 80, 3), 90, np.uint8)).max() == 0
+    assert np.mean([overlap(grabcut(draw(seed).image), draw(seed)) for seed in range(4)]) > 0.8
+    assert not grabcut(np.full((50, 80, 3), 90, np.uint8)).any()
 
 
-def test_the_border_prior_is_higher_on_the_subject():
-    drawn = draw(2)
-    prior = classical.border_prior(drawn.image)
-    assert prior[drawn.mask].mean() > 3 * prior[~drawn.mask].mean()
+def look(*found: tuple[Mask, float], reach: Mask | None = None) -> embedded.Look:
+    """What one look saw: masks with their scores, all animals."""
+    sightings = [embedded.Sighting(np.where(mask, 0.9, 0.0).astype(np.float32), "animal", score) for mask, score in found]
+    return embedded.Look(np.ones((80, 120), bool) if reach is None else reach, sightings)
 
 
-def test_snapping_pulls_a_shifted_edge_to_the_pictures():
-    drawn = draw(3)
-    rough = np.roll(drawn.mask, 3, axis=1).astype(np.float32)
-    snapped = classical.snap(rough, drawn.image, radius_px=6) >= 0.5
-    assert overlap(snapped, drawn) > overlap(rough >= 0.5, drawn)
+def block(left: int, right: int) -> Mask:
+    """Columns of an 80x120 picture."""
+    return np.broadcast_to((np.arange(120) >= left) & (np.arange(120) < right), (80, 120))
 
 
-def evidence(network: np.ndarray, grabcut: np.ndarray) -> embedded.Evidence:
-    by_class = np.zeros((3, *network.shape), np.float32)
-    by_class[CLASSES.index("animal")] = network
-    return embedded.Evidence(
-        network=network.astype(np.float32), grabcut=grabcut.astype(np.float32), prior=np.zeros(network.shape, np.float32), by_class=by_class
-    )
+FUSION = embedded.Fusion()
 
 
-def test_grabcut_mends_a_mask_it_agrees_with_and_is_not_heard_where_it_marks_the_clutter():
-    drawn, vote = draw(8), embedded.Vote()
-    sure = np.where(drawn.mask, 0.9, 0.0)
-    clutter = ~drawn.mask
-    (mended,) = embedded.decide(evidence(np.where(drawn.mask, np.linspace(0.35, 0.9, drawn.mask.shape[1]), 0.0), drawn.mask), drawn.image, vote)
-    assert overlap(mended.mask, drawn) > 0.9
-    (kept,) = embedded.decide(evidence(sure, clutter), drawn.image, vote)
-    assert overlap(kept.mask, drawn) > 0.9
-    assert kept.subject_class == "animal"
-    assert kept.score > 0.8
+def test_an_object_that_every_look_sees_is_believed_and_one_that_a_single_look_sees_is_doubted():
+    looks = [look((block(0, 40), 0.8), (block(80, 120), 0.6)), look((block(0, 44), 0.6)), look((block(0, 42), 0.7)), look()]
+    sure, doubted = embedded.fuse(looks, FUSION)
+    assert sure.score == pytest.approx((0.8 + 0.6 + 0.7) / 4)
+    assert doubted.score == pytest.approx(0.6 / 4)
+    assert sure.subject_class == "animal"
 
 
-def test_what_no_network_saw_is_left_to_a_person():
-    drawn, vote = draw(9), embedded.Vote()
-    (found,) = embedded.decide(evidence(np.zeros(drawn.mask.shape), drawn.mask), drawn.image, vote)
+def test_the_outline_is_the_mean_of_the_sightings_by_their_scores():
+    (found,) = embedded.fuse([look((block(0, 40), 0.9)), look((block(0, 50), 0.8)), look((block(0, 50), 0.8))], FUSION)
+    assert np.array_equal(found.probability >= 0.5, block(0, 50))
+    (found,) = embedded.fuse([look((block(0, 40), 0.9)), look((block(0, 50), 0.3)), look((block(0, 40), 0.6))], FUSION)
+    assert np.array_equal(found.probability >= 0.5, block(0, 40))
+
+
+def test_the_silence_of_a_look_that_does_not_reach_an_object_does_not_count_against_it():
+    closer = look(reach=block(30, 90))
+    assert embedded.fuse([look((block(0, 25), 0.8)), closer], FUSION)[0].score == pytest.approx(0.8)
+    assert embedded.fuse([look((block(40, 80), 0.8)), closer], FUSION)[0].score == pytest.approx(0.4)
+
+
+def test_touching_objects_stay_apart_and_a_doubtful_part_of_a_surer_one_goes():
+    looks = [look((block(0, 40), 0.8), (block(40, 90), 0.7), (block(5, 20), 0.3))] * 2
+    assert [np.flatnonzero(one.probability[0] >= 0.5)[[0, -1]].tolist() for one in embedded.fuse(looks, FUSION)] == [[0, 39], [40, 89]]
+
+
+def test_a_mirrored_picture_is_labelled_as_the_picture_is():
+    teacher = embedded.EmbeddedTeacher([Segmentor(registry.factory_model(SEGMENTORS["anime"]))], cut=CUT)
+    drawn = draw(5)
+    there, back = teacher.label(drawn.image, pin_id="pin"), teacher.label(np.ascontiguousarray(drawn.image[:, ::-1]), pin_id="pin")
+    assert masks.iou(there.union, back.union[:, ::-1]) > 0.9
+
+
+def test_what_no_look_saw_is_proposed_by_grabcut_and_left_to_a_person():
+    drawn = draw(9)
+    (found,) = embedded.decide([], drawn.image, FUSION)
     assert overlap(found.mask, drawn) > 0.9
     assert found.score < PARAMS.labeling.review_score
     assert found.subject_class == "object"

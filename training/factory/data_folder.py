@@ -2,15 +2,16 @@
 
 `<group>/images/*` with `<group>/objects/<stem>.png` (an index map: i + 1 is object i) and `<stem>.json` (the objects' classes), or with
 `<group>/masks/<stem>.png` (from 128 on: the one subject); `<group>/cutouts/*.png` (RGBA); `sketches/images/*`; and `<group>/SOURCE.json`, which says `what` the
-group is and its `licence`, for the model cards, and may give a `weight` (1: drawn by its size).
+group is and its `licence`, for the model cards, and may give a `weight` (1: drawn by its size) and the `kind` of its cut-outs (`drawn` or `photo`; else each
+cut-out's number of colours tells).
 """
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -33,11 +34,14 @@ MIN_CUT_SHARE: Final = 0.02
 
 @dataclass(frozen=True)
 class Source:
-    """What a folder of the caller's pictures is, its licence, and how often it is drawn beside the others: `<group>/SOURCE.json` with these fields."""
+    """What a folder of the caller's pictures is, its licence, how often it is drawn beside the others, and what its cut-outs are (None: their colours tell):
+    `<group>/SOURCE.json` with these fields.
+    """
 
     what: str
     licence: str
     weight: float = 1.0
+    kind: Literal["drawn", "photo"] | None = None
 
 
 def sources(data: Path) -> dict[str, Source]:
@@ -99,14 +103,15 @@ def _largest(objects: IndexMap, classes: Sequence[SubjectClass]) -> tuple[IndexM
     return table[objects], [CLASSES.index(classes[number - 1]) for number in kept]
 
 
-def alpha_cutouts(data: Path) -> Iterator[Cutout]:
-    """Pictures with alpha of `<group>/cutouts`."""
+def alpha_cutouts(data: Path, known: Mapping[str, Source]) -> Iterator[Cutout]:
+    """Pictures with alpha of `<group>/cutouts`; `known` is what `sources` says of the groups."""
     for folder in groups(data):
+        kind = known[source_name(folder)].kind
         for path in sorted((folder / "cutouts").rglob("*.png")):
             image = read_rgba(path)
             cut = None if image is None else tidy(image)
             if cut is not None and max(cut.shape[:2]) >= 70:
-                yield Cutout(cut, "object", "drawn" if few_colours(cut) else "photo", source_name(folder))
+                yield Cutout(cut, "object", kind or ("drawn" if few_colours(cut) else "photo"), source_name(folder))
 
 
 def cut_from(scene: Scenery) -> Iterator[Cutout]:

@@ -42,7 +42,8 @@ BACKGROUND_LICENCES: Final = "wallpapers: CC BY-SA 3.0/4.0, LGPL-3, GPL-2+ (see 
 
 def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int, start: Path | None, registry_uri: str) -> dict[str, Any]:
     """See `training.factory.run`."""
-    library, kept, missing = recipe.gather(data=data, node_folder=cutouts.install_avatars(cache / "node"))
+    known = data_folder.sources(data) if data is not None else {}
+    library, kept, missing = recipe.gather(data=data, known=known, node_folder=cutouts.install_avatars(cache / "node"))
     for line in missing:
         log.warning("gone without: %s", line)
     if not library.cutouts:
@@ -51,7 +52,7 @@ def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int
     recipe.render_parts(cache, library, kept, seed=seed, workers=cores, share=render_share(budget_s, cores))
     trained = train_segmentors(cache, time_limit_s=SEGMENTOR_SHARE * budget_s, seed=seed, ranks=min(2, cores), start=start)
     results = {kind: [stage.result for stage in trained if stage.name.startswith(kind)][-1] for kind in STYLES}
-    provenance = provenance_of(library, data_folder.sources(data) if data is not None else {})
+    provenance = provenance_of(library, known)
     metrics: dict[str, Any] = {}
     for kind in STYLES:
         metrics[SEGMENTORS[kind]] = finish_segmentor(cache, out, kind, results[kind], *grown_from(SEGMENTORS[kind], start, provenance))

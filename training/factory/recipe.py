@@ -83,8 +83,11 @@ def split_library(library: Library) -> tuple[Library, Library]:
     return replace(library, cutouts=train), replace(library, cutouts=validate, scenery=())
 
 
-def gather(*, data: Path | None, node_folder: Path | None) -> tuple[Library, list[Scenery], list[str]]:
-    """Everything there is to compose from, the real photographs held out for validation, and a line for each missing source."""
+def gather(*, data: Path | None, known: Mapping[str, data_folder.Source], node_folder: Path | None) -> tuple[Library, list[Scenery], list[str]]:
+    """Everything there is to compose from, the real photographs held out for validation, and a line for each missing source.
+
+    `known` is what `data_folder.sources` says of the groups of `data`.
+    """
     cuts, missing = cutouts.gather(node_folder=node_folder)
     scenes, more = backgrounds.installed()
     real: list[Scenery] = []
@@ -95,8 +98,8 @@ def gather(*, data: Path | None, node_folder: Path | None) -> tuple[Library, lis
         for name, scene in data_folder.photos(data):
             (kept if held_out(name, HELD_OUT_SHARE) else real).append(scene)
         cuts += [cut for scene in real for cut in data_folder.cut_from(scene)]
-        cuts += [*data_folder.alpha_cutouts(data), *data_folder.sketches(data)]
-    weights = {name: source.weight for name, source in data_folder.sources(data).items()} if data is not None else {}
+        cuts += [*data_folder.alpha_cutouts(data, known), *data_folder.sketches(data)]
+    weights = {name: source.weight for name, source in known.items()}
     return Library(cuts, scenes, real, backgrounds.photographs(), weights), kept, [*missing, *more]
 
 
