@@ -1,0 +1,145 @@
+"""Several looks at one picture, and their fusion object by object: slower than one look and better, because what one look imagines is doubted.
+
+The segmentor sees the picture whole, closer and from further away, each time also mirrored (test-time augmentation). Sightings of one object are grouped by the
+overlap of their masks; an object's score is the mean over all looks that could see it, its outline the mean of its sightings. Close to weighted boxes fusion
+(Solovyev, Wang and Gabruseva, 2021), with masks instead of boxes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+
+from sticker_studio import masks
+from sticker_studio.errors import ContractViolation
+from sticker_studio.inference import Detection, Segmentor
+from sticker_studio.types import CLASSES, RGB, Alpha, Mask, SubjectClass
+
+PAD: Final = (114, 114, 114)
+"""What lies around a picture that is seen from further away; the letterbox has the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """Constants, chosen on the factory's held-out pictures."""
+
+    shares: tuple[float, ...] = (1.0, 0.85, 1.33)
+    """Of each side of the picture, that a look covers, around its centre."""
+    sighting_score: float = 0.03
+    sightings: int = 12
+    """At most, in one look."""
+    same_iou: float = 0.5
+    """IoU of two sightings of one object, where both looks see."""
+    seen_share: float = 0.8
+    """Of an object, that a look must cover for its silence to count against the object."""
+    doubled_share: float = 0.75
+    """An object with more than this share of itself within a surer one is a part of it."""
+    min_score: float = 0.06
+    """Objects below are not believed at all."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One object in one look: `probability` is HxW of the whole picture, 0 where the look does not reach."""
+
+    probability: Alpha
+    subject_class: SubjectClass
+    score: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a segmentor saw of a picture, and where it looked (HxW)."""
+
+    reach: Mask
+    sightings: list[Sighting]
+
+
+@dataclass
+class Object:
+    """Sightings of one object, at most one a look; the first, surest one says where it is."""
+
+    core: Mask
+    reach: Mask
+    seen: dict[int, Sighting] = field(default_factory=dict)
+
+
+def look_around(image: RGB, segmentor: Segmentor, fusion: Fusion = Fusion()) -> Iterator[Look]:
+    """A look at each share of an HxWx3 picture, and one at its mirror image."""
+    for share in fusion.shares:
+        for mirrored in (False, True):
+            yield _look(image, segmentor, fusion, share=share, mirrored=mirrored)
+
+
+def _look(image: RGB, segmentor: Segmentor, fusion: Fusion, *, share: float, mirrored: bool) -> Look:
+    height, width = image.shape[:2]
+    w, h = max(8, round(width * share)), max(8, round(height * share))
+    x, y = (width - w) // 2, (height - h) // 2  # negative where the look reaches beyond the picture
+    around = max(0, -x, -y)
+    padded = cv2.copyMakeBorder(image, around, around, around, around, cv2.BORDER_CONSTANT, value=PAD)
+    window = np.s_[y + around : y + around + h, x + around : x + around + w]
+    inside = np.s_[around : around + height, around : around + width]
+    view, step = padded[window], -1 if mirrored else 1
+    sightings: list[Sighting] = []
+    for one in segmentor.segment(np.ascontiguousarray(view[:, ::step]), score_threshold=fusion.sighting_score, max_detections=fusion.sightings):
+        placed = np.zeros(padded.shape[:2], np.float32)
+        placed[window] = one.probability[:, ::step]
+        sightings.append(Sighting(np.ascontiguousarray(placed[inside]), _known(one.subject_class, segmentor), one.score))
+    reach = np.zeros(padded.shape[:2], bool)
+    reach[window] = True
+    return Look(reach[inside], sightings)
+
+
+def _known(name: str, segmentor: Segmentor) -> SubjectClass:
+    for label in CLASSES:
+        if label == name:
+            return label
+    raise ContractViolation(f"{segmentor.card.name} {segmentor.card.version}: expected classes of {CLASSES}, got {name!r}; train it again")
+
+
+def fuse(looks: Sequence[Look], fusion: Fusion = Fusion()) -> list[Detection]:
+    """The objects that the looks saw, surest first; `score` is the mean over the looks that could see it."""
+    objects = _grouped(looks, fusion)
+    fused = sorted((_fused(one, looks, fusion) for one in objects), key=lambda one: -one.score)
+    kept: list[tuple[Detection, Mask]] = []
+    for one in fused:
+        core = one.probability >= 0.5
+        within = max(((core & other).sum() for _, other in kept), default=0)
+        if one.score >= fusion.min_score and core.any() and within <= fusion.doubled_share * core.sum():
+            kept.append((one, core))
+    return [one for one, _ in kept]
+
+
+def _grouped(looks: Sequence[Look], fusion: Fusion) -> list[Object]:
+    """Each sighting, surest first, goes to the object that it overlaps most, or is a new one."""
+    objects: list[Object] = []
+    everything = [(number, sighting) for number, look in enumerate(looks) for sighting in look.sightings]
+    for number, sighting in sorted(everything, key=lambda pair: -pair[1].score):
+        core, reach = sighting.probability >= 0.5, looks[number].reach
+        if not core.any():
+            continue
+        overlaps = [masks.iou(core & one.reach, one.core & reach) if number not in one.seen else 0.0 for one in objects]
+        best = int(np.argmax(overlaps)) if overlaps else -1
+        if best >= 0 and overlaps[best] > fusion.same_iou:
+            objects[best].seen[number] = sighting
+        else:
+            objects.append(Object(core, reach, {number: sighting}))
+    return objects
+
+
+def _fused(one: Object, looks: Sequence[Look], fusion: Fusion) -> Detection:
+    """The mean of an object's sightings: of their probabilities where each look reaches, by score."""
+    weights = np.zeros(one.core.shape, np.float32)
+    total = np.zeros(one.core.shape, np.float32)
+    votes: dict[SubjectClass, float] = dict.fromkeys(CLASSES, 0.0)
+    for number, sighting in one.seen.items():
+        weights += sighting.score * looks[number].reach
+        total += sighting.score * sighting.probability
+        votes[sighting.subject_class] += sighting.score
+    could_see = sum(number in one.seen or (one.core & look.reach).sum() >= fusion.seen_share * one.core.sum() for number, look in enumerate(looks))
+    probability = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
+    left, top, right, bottom = masks.box_xyxy(one.core) or (0, 0, 0, 0)
+    score = sum(sighting.score for sighting in one.seen.values()) / could_see
+    return Detection(subject_class=max(CLASSES, key=lambda label: votes[label]), score=score, box_xyxy=(left, top, right, bottom), probability=probability)
