@@ -86,17 +86,18 @@ def _look(image: RGB, segmentor: Segmentor, fusion: Fusion, *, share: float, mir
     for one in segmentor.segment(np.ascontiguousarray(view[:, ::step]), score_threshold=fusion.sighting_score, max_detections=fusion.sightings):
         placed = np.zeros(padded.shape[:2], np.float32)
         placed[window] = one.probability[:, ::step]
-        sightings.append(Sighting(np.ascontiguousarray(placed[inside]), _known(one.subject_class, segmentor), one.score))
+        sightings.append(Sighting(np.ascontiguousarray(placed[inside]), known_class(one.subject_class), one.score))
     reach = np.zeros(padded.shape[:2], bool)
     reach[window] = True
     return Look(reach[inside], sightings)
 
 
-def _known(name: str, segmentor: Segmentor) -> SubjectClass:
+def known_class(name: str) -> SubjectClass:
+    """One of `CLASSES`. Raises `ContractViolation`."""
     for label in CLASSES:
         if label == name:
             return label
-    raise ContractViolation(f"{segmentor.card.name} {segmentor.card.version}: expected classes of {CLASSES}, got {name!r}; train it again")
+    raise ContractViolation(f"expected a segmentor with the classes {', '.join(CLASSES)}, got a {name!r}; train it again")
 
 
 def fuse(looks: Sequence[Look], fusion: Fusion = Fusion()) -> list[Detection]:

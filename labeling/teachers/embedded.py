@@ -19,7 +19,7 @@ from labeling.teachers.grabcut import grabcut
 from sticker_studio import fusion, refine, registry, subjects
 from sticker_studio.errors import ContractViolation, Unavailable
 from sticker_studio.inference import Detection, Segmentor
-from sticker_studio.types import CLASSES, RGB, SEGMENTORS, Style
+from sticker_studio.types import RGB, SEGMENTORS, Style
 
 if TYPE_CHECKING:
     from sticker_studio.annotations import Instances
@@ -71,8 +71,7 @@ def decide(objects: Sequence[Detection], image: RGB) -> list[Found]:
     for one in chosen:
         mask = (refine.refine(image, one.probability) >= 0.5) & free
         free &= ~mask
-        label = next(label for label in CLASSES if label == one.subject_class)
-        found.append(Found(mask=np.asarray(mask), subject_class=label, score=float(np.interp(one.score, sums, scores))))
+        found.append(Found(mask=np.asarray(mask), subject_class=fusion.known_class(one.subject_class), score=float(np.interp(one.score, sums, scores))))
     return found
 
 

@@ -25,6 +25,8 @@ from training.yolo import IndexMap
 log = logging.getLogger(__name__)
 
 SOURCE_NAME: Final = "SOURCE.json"
+SKETCHES: Final = "sketches"
+"""The group of drawings on white paper."""
 PHOTO_PX: Final = 480
 """Longer side of the caller's photographs as they are kept."""
 PHOTO_OBJECTS: Final = 8
@@ -130,11 +132,11 @@ def cut_from(scene: Scenery) -> Iterator[Cutout]:
 
 def sketches(data: Path) -> Iterator[Cutout]:
     """Drawings on white paper below `data`/sketches/images: what cannot be reached over near-white from the border is the subject."""
-    for path in sorted((data / "sketches" / "images").glob("*")):
+    for path in sorted((data / SKETCHES / "images").glob("*")):
         image = Image.open(path).convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
         paper.alpha_composite(image)
         rgb = np.asarray(paper.convert("RGB"))
         cut = tidy(np.dstack([rgb, off_paper(rgb).astype(np.uint8) * 255]))
         if cut is not None:
-            yield Cutout(cut, "animal", "drawn", source_name(data / "sketches"))
+            yield Cutout(cut, "animal", "drawn", source_name(data / SKETCHES))

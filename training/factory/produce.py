@@ -13,7 +13,7 @@ from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import CLASSIFIER, SEGMENTORS, STYLES, Style
 from training import export, yolo
-from training.factory import compose, corpus, cutouts, data_folder, experiments, recipe, style
+from training.factory import compose, corpus, cutouts, data_folder, experiments, pseudo_labels, recipe, style
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,13 @@ BACKGROUND_LICENCES: Final = "wallpapers: CC BY-SA 3.0/4.0, LGPL-3, GPL-2+ (see 
 def run(*, out: Path, data: Path | None, cache: Path, budget_s: float, seed: int, start: Path | None, registry_uri: str) -> dict[str, Any]:
     """See `training.factory.run`."""
     known = data_folder.sources(data) if data is not None else {}
-    library, kept, missing = recipe.gather(data=data, known=known, node_folder=cutouts.install_avatars(cache / "node"))
+    labelled = None
+    if data is not None and start is not None:
+        labelled = cache / "pseudo-labels"
+        labelled.mkdir(parents=True, exist_ok=True)
+        pseudo_labels.write(data, labelled, inference.Segmentor(start / SEGMENTORS["normal"]), known, workers=os.cpu_count() or 1)
+        known |= data_folder.sources(labelled)
+    library, kept, missing = recipe.gather(data=data, pseudo_labels=labelled, known=known, node_folder=cutouts.install_avatars(cache / "node"))
     for line in missing:
         log.warning("gone without: %s", line)
     if not library.cutouts:

@@ -83,10 +83,13 @@ def split_library(library: Library) -> tuple[Library, Library]:
     return replace(library, cutouts=train), replace(library, cutouts=validate, scenery=())
 
 
-def gather(*, data: Path | None, known: Mapping[str, data_folder.Source], node_folder: Path | None) -> tuple[Library, list[Scenery], list[str]]:
+def gather(
+    *, data: Path | None, pseudo_labels: Path | None, known: Mapping[str, data_folder.Source], node_folder: Path | None
+) -> tuple[Library, list[Scenery], list[str]]:
     """Everything there is to compose from, the real photographs held out for validation, and a line for each missing source.
 
-    `known` is what `data_folder.sources` says of the groups of `data`.
+    `pseudo_labels` is a data folder too, of which nothing is held out or cut out: its outlines are a network's. `known` is what `data_folder.sources` says
+    of the groups of both.
     """
     cuts, missing = cutouts.gather(node_folder=node_folder)
     scenes, more = backgrounds.installed()
@@ -99,6 +102,8 @@ def gather(*, data: Path | None, known: Mapping[str, data_folder.Source], node_f
             (kept if held_out(name, HELD_OUT_SHARE) else real).append(scene)
         cuts += [cut for scene in real for cut in data_folder.cut_from(scene)]
         cuts += [*data_folder.alpha_cutouts(data, known), *data_folder.sketches(data)]
+    if pseudo_labels is not None:
+        real += [scene for _, scene in data_folder.photos(pseudo_labels)]
     weights = {name: source.weight for name, source in known.items()}
     return Library(cuts, scenes, real, backgrounds.photographs(), weights), kept, [*missing, *more]
 
