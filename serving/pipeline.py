@@ -13,12 +13,13 @@ from serving.composer import Look
 from serving.options import CutoutOptions, StickerOptions
 from sticker_studio import images, masks, refine, subjects
 from sticker_studio.errors import NothingFound
-from sticker_studio.inference import Detection
 from sticker_studio.subjects import Subject
-from sticker_studio.types import RGB, RGBA, STYLES, Alpha, Style
+from sticker_studio.types import RGB, RGBA, STYLES, Alpha, Detection, Style
 
 WORK_SIDE_PX: Final = 1024
-"""Detections are decoded on a view of at most this side: a 40-megapixel picture must not cost 160 MB a detection."""
+"""Cut-outs are refined on a view of at most this side."""
+LOOK_SIDE_PX: Final = 384
+"""Subjects are sought on a view of at most this side: the networks see less, and what is found must be joined and cleaned at this size."""
 _SEEN_THROUGH: Final = 0.01
 
 How = Literal["segmentor", "alpha", "whole"]
@@ -64,7 +65,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What to cut out of a picture: `probability` is HxW of a view that is the picture scaled down to `WORK_SIDE_PX`."""
+    """What to cut out of a picture: `probability` is HxW of the picture, or of the picture scaled down."""
 
     style: Style
     style_probability: float
@@ -105,7 +106,7 @@ def over_white(rgba: RGBA) -> RGB:
 
 def style_of(picture: Picture, classifier: Classifier) -> tuple[Style, float]:
     """The likelier style and its probability."""
-    seen = view(picture.pixels)
+    seen = view(picture.pixels, side_px=LOOK_SIDE_PX)
     if picture.own_alpha is not None:
         alpha = view_alpha(picture.own_alpha, seen.shape[:2])
         seen = over_white(np.dstack([seen, np.rint(alpha * 255).astype(np.uint8)]))
@@ -114,12 +115,12 @@ def style_of(picture: Picture, classifier: Classifier) -> tuple[Style, float]:
     return style, probabilities[style]
 
 
-def view(pixels: RGB) -> RGB:
-    """HxWx3 scaled down to at most `WORK_SIDE_PX` a side; a smaller picture as it is."""
+def view(pixels: RGB, *, side_px: int = WORK_SIDE_PX) -> RGB:
+    """HxWx3 scaled down to at most `side_px` a side; a smaller picture as it is."""
     longest = max(pixels.shape[:2])
-    if longest <= WORK_SIDE_PX:
+    if longest <= side_px:
         return pixels
-    scale = WORK_SIDE_PX / longest
+    scale = side_px / longest
     size_wh = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     return np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -140,7 +141,7 @@ def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, tim
         seen = view_alpha(picture.own_alpha, view(picture.pixels).shape[:2])
         return Found(style=style, style_probability=probability, probability=seen, how="alpha", subjects=1)
     with timer("segment"):
-        seen_pixels = view(picture.pixels)
+        seen_pixels = view(picture.pixels, side_px=LOOK_SIDE_PX)
         chosen = subjects.choose(models.segmentors[style].segment(seen_pixels), subject)
         joined = subjects.join(chosen, seen_pixels.shape[:2])
     if joined is not None:
@@ -158,7 +159,8 @@ def full_alpha(picture: Picture, found: Found) -> Alpha:
         return picture.own_alpha
     if found.how == "whole":
         return np.ones(picture.pixels.shape[:2], np.float32)
-    return view_alpha(refine.refine(view(picture.pixels), found.probability), picture.pixels.shape[:2])
+    seen = view(picture.pixels)
+    return view_alpha(refine.refine(seen, view_alpha(found.probability, seen.shape[:2])), picture.pixels.shape[:2])
 
 
 def cutout(picture: Picture, found: Found, *, crop: bool) -> RGBA:

@@ -7,15 +7,14 @@ overlap of their masks; an object's score is the mean over all looks that could 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 
 from sticker_studio import masks
 from sticker_studio.errors import ContractViolation
-from sticker_studio.inference import Detection, Segmentor
-from sticker_studio.types import CLASSES, RGB, Alpha, Mask, SubjectClass
+from sticker_studio.types import CLASSES, RGB, Alpha, Detection, Mask, SubjectClass
 
 PAD: Final = (114, 114, 114)
 """What lies around a picture that is seen from further away; the letterbox has the same."""
@@ -38,6 +37,14 @@ class Fusion:
     """An object with more than this share of itself within a surer one is a part of it."""
     min_score: float = 0.06
     """Objects below are not believed at all."""
+
+
+class Network(Protocol):
+    """Finds subjects in one look at a picture."""
+
+    def look(self, image: RGB, *, score_threshold: float, max_detections: int) -> list[Detection]:
+        """Subjects of an HxWx3 picture, surest first."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,14 +73,14 @@ class Object:
     seen: dict[int, Sighting] = field(default_factory=dict)
 
 
-def look_around(image: RGB, segmentor: Segmentor, fusion: Fusion = Fusion()) -> Iterator[Look]:
+def look_around(image: RGB, network: Network, fusion: Fusion = Fusion()) -> Iterator[Look]:
     """A look at each share of an HxWx3 picture, and one at its mirror image."""
     for share in fusion.shares:
         for mirrored in (False, True):
-            yield _look(image, segmentor, fusion, share=share, mirrored=mirrored)
+            yield _look(image, network, fusion, share=share, mirrored=mirrored)
 
 
-def _look(image: RGB, segmentor: Segmentor, fusion: Fusion, *, share: float, mirrored: bool) -> Look:
+def _look(image: RGB, network: Network, fusion: Fusion, *, share: float, mirrored: bool) -> Look:
     height, width = image.shape[:2]
     w, h = max(8, round(width * share)), max(8, round(height * share))
     x, y = (width - w) // 2, (height - h) // 2  # negative where the look reaches beyond the picture
@@ -83,7 +90,7 @@ def _look(image: RGB, segmentor: Segmentor, fusion: Fusion, *, share: float, mir
     inside = np.s_[around : around + height, around : around + width]
     view, step = padded[window], -1 if mirrored else 1
     sightings: list[Sighting] = []
-    for one in segmentor.segment(np.ascontiguousarray(view[:, ::step]), score_threshold=fusion.sighting_score, max_detections=fusion.sightings):
+    for one in network.look(np.ascontiguousarray(view[:, ::step]), score_threshold=fusion.sighting_score, max_detections=fusion.sightings):
         placed = np.zeros(padded.shape[:2], np.float32)
         placed[window] = one.probability[:, ::step]
         sightings.append(Sighting(np.ascontiguousarray(placed[inside]), known_class(one.subject_class), one.score))

@@ -4,30 +4,24 @@ The YOLOv8-seg head (Ultralytics): `output0` is 1 x (4 + classes + 32) x anchors
 coefficients), `output1` is 1 x 32 x h/4 x w/4 prototypes; a mask is sigmoid(coefficients . prototypes).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from sticker_studio import model_card
+from sticker_studio import fusion, model_card
 from sticker_studio.errors import ContractViolation
 from sticker_studio.model_card import ModelCard
-from sticker_studio.types import RGB, STYLES, Alpha, Style
+from sticker_studio.types import RGB, STYLES, Alpha, Detection, Style
 
 _Float = npt.NDArray[np.float32]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Detection:
-    """One subject. `probability` is HxW float32 at the picture's size; `box_xyxy` in its px."""
-
-    subject_class: str
-    score: float
-    box_xyxy: tuple[float, float, float, float]
-    probability: Alpha
+TWO_LOOKS: Final = fusion.Fusion(shares=(1.0,))
+"""A picture and its mirror image: what the student sees. The embedded teacher looks more often."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +40,17 @@ class Segmentor:
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         self.card, self._session = _open(folder, kind="segmentor", threads=threads)
 
-    def segment(self, image: RGB, *, max_detections: int = 20, score_threshold: float | None = None) -> list[Detection]:
-        """Find subjects in an upright HxWx3 picture, best first; `score_threshold` overrides the card's."""
+    def segment(self, image: RGB, *, score_threshold: float | None = None) -> list[Detection]:
+        """Find subjects in an upright HxWx3 picture, surest first, by a look at it and one at its mirror image; `score_threshold` overrides the card's."""
+        threshold = self.card.score_threshold if score_threshold is None else score_threshold
+        return fusion.fuse(list(fusion.look_around(image, self, TWO_LOOKS)), replace(TWO_LOOKS, min_score=threshold))
+
+    def look(self, image: RGB, *, score_threshold: float, max_detections: int) -> list[Detection]:
+        """What one run of the network finds in an upright HxWx3 picture, surest first."""
         tensor, box = letterbox(image, self.card)
         name = self._session.get_inputs()[0].name
         predictions, prototypes = self._session.run(None, {name: tensor})
-        threshold = self.card.score_threshold if score_threshold is None else score_threshold
-        return decode(predictions[0], prototypes[0], box, self.card, threshold, max_detections)
+        return decode(predictions[0], prototypes[0], box, self.card, score_threshold, max_detections)
 
 
 class StyleClassifier:

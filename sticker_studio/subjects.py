@@ -6,8 +6,7 @@ from typing import Final, Literal
 import numpy as np
 
 from sticker_studio import refine
-from sticker_studio.inference import Detection
-from sticker_studio.types import Alpha, Mask
+from sticker_studio.types import Alpha, Detection, Mask
 
 Subject = Literal["all", "largest"]
 

@@ -1,5 +1,6 @@
 """Words shared by every stage: styles, classes, model names, and the array types."""
 
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -19,6 +20,17 @@ STYLES: Final[tuple[Style, ...]] = get_args(Style)
 
 SubjectClass = Literal["person", "animal", "object"]
 CLASSES: Final[tuple[SubjectClass, ...]] = get_args(SubjectClass)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """One subject that a network sees. `probability` is HxW float32 at the picture's size; `box_xyxy` in its px."""
+
+    subject_class: str
+    score: float
+    box_xyxy: tuple[float, float, float, float]
+    probability: Alpha
+
 
 CLASSIFIER: Final = "sticker-style-classifier"
 SEGMENTORS: Final[dict[Style, str]] = {style: f"sticker-segmentor-{style}" for style in STYLES}

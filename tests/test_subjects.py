@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sticker_studio import subjects
-from sticker_studio.inference import Detection
 from sticker_studio.subjects import Subject
+from sticker_studio.types import Detection
 
 SHAPE = (40, 60)
 

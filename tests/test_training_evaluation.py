@@ -9,11 +9,10 @@ import pytest
 
 from sticker_studio import images, scenes
 from sticker_studio.errors import ContractViolation, InputError
-from sticker_studio.inference import Detection
 from sticker_studio.model_card import ModelCard
 from sticker_studio.params import EvaluationParams
 from sticker_studio.settings import Settings
-from sticker_studio.types import STYLES, Mask
+from sticker_studio.types import STYLES, Detection, Mask
 from training import evaluation, evaluation_sets
 from training.evaluation_sets import Exam
 

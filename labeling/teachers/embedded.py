@@ -18,8 +18,8 @@ from labeling.cleaning import Cut, Found
 from labeling.teachers.grabcut import grabcut
 from sticker_studio import fusion, refine, registry, subjects
 from sticker_studio.errors import ContractViolation, Unavailable
-from sticker_studio.inference import Detection, Segmentor
-from sticker_studio.types import RGB, SEGMENTORS, Style
+from sticker_studio.inference import Segmentor
+from sticker_studio.types import RGB, SEGMENTORS, Detection, Style
 
 if TYPE_CHECKING:
     from sticker_studio.annotations import Instances

@@ -11,13 +11,13 @@ import numpy as np
 from sticker_studio import inference, masks, model_card, registry, subjects
 from sticker_studio.errors import NotEnoughData
 from sticker_studio.model_card import ModelCard
-from sticker_studio.types import CLASSIFIER, SEGMENTORS, STYLES, Style
+from sticker_studio.types import CLASSIFIER, SEGMENTORS, STYLES, Detection, Style
 from training import export, yolo
 from training.factory import compose, corpus, cutouts, data_folder, experiments, pseudo_labels, recipe, style
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = "factory-2"
+VERSION: Final = "factory-3"
 RENDER_SHARE, SEGMENTOR_SHARE, CLASSIFIER_SHARE = 0.2, 0.65, 0.12
 """Of the budget; gathering, exporting and choosing thresholds take the rest."""
 SHARED_SHARE: Final = 0.65
@@ -171,7 +171,7 @@ def validate(segmentor: inference.Segmentor, parts: Mapping[str, corpus.Part], n
     return best, {name: round(value, 4) for name, value in table[best].items()}
 
 
-def _figures(found: Mapping[str, Sequence[tuple[yolo.IndexMap, list[inference.Detection]]]], threshold: float) -> dict[str, float]:
+def _figures(found: Mapping[str, Sequence[tuple[yolo.IndexMap, list[Detection]]]], threshold: float) -> dict[str, float]:
     figures: dict[str, float] = {}
     for name, pairs in found.items():
         sure = [(objects, [one for one in detections if one.score >= threshold]) for objects, detections in pairs]

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from sticker_studio import atomic, fusion, images, masks
-from sticker_studio.inference import Detection, Segmentor
-from sticker_studio.types import RGB, SubjectClass
+from sticker_studio.inference import Segmentor
+from sticker_studio.types import RGB, Detection, SubjectClass
 from training.factory import data_folder
 from training.factory.data_folder import Source
 from training.yolo import IndexMap

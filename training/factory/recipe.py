@@ -249,8 +249,8 @@ def shared_stages(folder: Path, *, time_limit_s: float, seed: int) -> list[Stage
 
 
 def style_stages(folder: Path, kind: Style, *, time_limit_s: float, seed: int, start: Path, go_on: bool) -> list[Stage]:
-    """One style's training from `start`, ending at the size that is served; to go on from a finished model, most steps first on smaller pictures."""
-    sizes = [(192, 8, 1e-3, 0.4, 0.55), (SIDE_PX, 6, 6e-4, 0.02, 0.45)] if go_on else [(SIDE_PX, 6, 8e-4, 0.02, 1.0)]
+    """One style's training from `start`, ending at the size that is served; to go on from a finished model, first on smaller pictures."""
+    sizes = [(192, 12, 1e-3, 0.4, 0.4), (SIDE_PX, 8, 6e-4, 0.02, 0.6)] if go_on else [(SIDE_PX, 6, 8e-4, 0.02, 1.0)]
     stages: list[Stage] = []
     for number, (side_px, batch, rate, final, share) in enumerate(sizes):
         before = stages[-1].result if stages else start
