@@ -20,23 +20,21 @@ PAD: Final = (114, 114, 114)
 """What lies around a picture that is seen from further away; the letterbox has the same."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fusion:
-    """Constants, chosen on the factory's held-out pictures."""
-
-    shares: tuple[float, ...] = (1.0, 0.85, 1.33)
-    """Of each side of the picture, that a look covers, around its centre."""
-    sighting_score: float = 0.03
-    sightings: int = 12
-    """At most, in one look."""
-    same_iou: float = 0.5
-    """IoU of two sightings of one object, where both looks see."""
-    seen_share: float = 0.8
-    """Of an object, that a look must cover for its silence to count against the object."""
-    doubled_share: float = 0.75
-    """An object with more than this share of itself within a surer one is a part of it."""
-    min_score: float = 0.06
-    """Objects below are not believed at all."""
+STUDENT_SHARES: Final = (1.0,)
+"""Of each side of the picture, that a look covers, around its centre: a student looks twice, at the whole picture and at its mirror image."""
+TEACHER_SHARES: Final = (1.0, 0.85, 1.33)
+"""The embedded teacher looks six times (chosen, with what follows, on the factory's held-out pictures)."""
+TEACHER_SCORE: Final = 0.06
+"""Objects of which its looks are less sure on average are not believed at all."""
+_SIGHTING_SCORE: Final = 0.03
+_MAX_SIGHTINGS: Final = 12
+"""In one look."""
+_SAME_IOU: Final = 0.5
+"""IoU of two sightings of one object, where both looks see."""
+_SEEN_SHARE: Final = 0.8
+"""Of an object, that a look must cover for its silence to count against the object."""
+_DOUBLED_SHARE: Final = 0.75
+"""An object with more than this share of itself within a surer one is a part of it."""
 
 
 class Network(Protocol):
@@ -73,14 +71,14 @@ class Object:
     seen: dict[int, Sighting] = field(default_factory=dict)
 
 
-def look_around(image: RGB, network: Network, fusion: Fusion = Fusion()) -> Iterator[Look]:
+def look_around(image: RGB, network: Network, shares: Sequence[float]) -> Iterator[Look]:
     """A look at each share of an HxWx3 picture, and one at its mirror image."""
-    for share in fusion.shares:
+    for share in shares:
         for mirrored in (False, True):
-            yield _look(image, network, fusion, share=share, mirrored=mirrored)
+            yield _look(image, network, share=share, mirrored=mirrored)
 
 
-def _look(image: RGB, network: Network, fusion: Fusion, *, share: float, mirrored: bool) -> Look:
+def _look(image: RGB, network: Network, *, share: float, mirrored: bool) -> Look:
     height, width = image.shape[:2]
     w, h = max(8, round(width * share)), max(8, round(height * share))
     x, y = (width - w) // 2, (height - h) // 2  # negative where the look reaches beyond the picture
@@ -90,7 +88,7 @@ def _look(image: RGB, network: Network, fusion: Fusion, *, share: float, mirrore
     inside = np.s_[around : around + height, around : around + width]
     view, step = padded[window], -1 if mirrored else 1
     sightings: list[Sighting] = []
-    for one in network.look(np.ascontiguousarray(view[:, ::step]), score_threshold=fusion.sighting_score, max_detections=fusion.sightings):
+    for one in network.look(np.ascontiguousarray(view[:, ::step]), score_threshold=_SIGHTING_SCORE, max_detections=_MAX_SIGHTINGS):
         placed = np.zeros(padded.shape[:2], np.float32)
         placed[window] = one.probability[:, ::step]
         sightings.append(Sighting(np.ascontiguousarray(placed[inside]), known_class(one.subject_class), one.score))
@@ -107,20 +105,20 @@ def known_class(name: str) -> SubjectClass:
     raise ContractViolation(f"expected a segmentor with the classes {', '.join(CLASSES)}, got a {name!r}; train it again")
 
 
-def fuse(looks: Sequence[Look], fusion: Fusion = Fusion()) -> list[Detection]:
-    """The objects that the looks saw, surest first; `score` is the mean over the looks that could see it."""
-    objects = _grouped(looks, fusion)
-    fused = sorted((_fused(one, looks, fusion) for one in objects), key=lambda one: -one.score)
+def fuse(looks: Sequence[Look], *, min_score: float) -> list[Detection]:
+    """The objects that the looks saw, surest first; `score`, from `min_score` on, is the mean over the looks that could see it."""
+    objects = _grouped(looks)
+    fused = sorted((_fused(one, looks) for one in objects), key=lambda one: -one.score)
     kept: list[tuple[Detection, Mask]] = []
     for one in fused:
         core = one.probability >= 0.5
         within = max(((core & other).sum() for _, other in kept), default=0)
-        if one.score >= fusion.min_score and core.any() and within <= fusion.doubled_share * core.sum():
+        if one.score >= min_score and core.any() and within <= _DOUBLED_SHARE * core.sum():
             kept.append((one, core))
     return [one for one, _ in kept]
 
 
-def _grouped(looks: Sequence[Look], fusion: Fusion) -> list[Object]:
+def _grouped(looks: Sequence[Look]) -> list[Object]:
     """Each sighting, surest first, goes to the object that it overlaps most, or is a new one."""
     objects: list[Object] = []
     everything = [(number, sighting) for number, look in enumerate(looks) for sighting in look.sightings]
@@ -130,14 +128,14 @@ def _grouped(looks: Sequence[Look], fusion: Fusion) -> list[Object]:
             continue
         overlaps = [masks.iou(core & one.reach, one.core & reach) if number not in one.seen else 0.0 for one in objects]
         best = int(np.argmax(overlaps)) if overlaps else -1
-        if best >= 0 and overlaps[best] > fusion.same_iou:
+        if best >= 0 and overlaps[best] > _SAME_IOU:
             objects[best].seen[number] = sighting
         else:
             objects.append(Object(core, reach, {number: sighting}))
     return objects
 
 
-def _fused(one: Object, looks: Sequence[Look], fusion: Fusion) -> Detection:
+def _fused(one: Object, looks: Sequence[Look]) -> Detection:
     """The mean of an object's sightings: of their probabilities where each look reaches, by score."""
     weights = np.zeros(one.core.shape, np.float32)
     total = np.zeros(one.core.shape, np.float32)
@@ -146,7 +144,7 @@ def _fused(one: Object, looks: Sequence[Look], fusion: Fusion) -> Detection:
         weights += sighting.score * looks[number].reach
         total += sighting.score * sighting.probability
         votes[sighting.subject_class] += sighting.score
-    could_see = sum(number in one.seen or (one.core & look.reach).sum() >= fusion.seen_share * one.core.sum() for number, look in enumerate(looks))
+    could_see = sum(number in one.seen or (one.core & look.reach).sum() >= _SEEN_SHARE * one.core.sum() for number, look in enumerate(looks))
     probability = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
     left, top, right, bottom = masks.box_xyxy(one.core) or (0, 0, 0, 0)
     score = sum(sighting.score for sighting in one.seen.values()) / could_see

@@ -4,9 +4,8 @@ The YOLOv8-seg head (Ultralytics): `output0` is 1 x (4 + classes + 32) x anchors
 coefficients), `output1` is 1 x 32 x h/4 x w/4 prototypes; a mask is sigmoid(coefficients . prototypes).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import cv2
 import numpy as np
@@ -19,9 +18,6 @@ from sticker_studio.model_card import ModelCard
 from sticker_studio.types import RGB, STYLES, Alpha, Detection, Style
 
 _Float = npt.NDArray[np.float32]
-
-TWO_LOOKS: Final = fusion.Fusion(shares=(1.0,))
-"""A picture and its mirror image: what the student sees. The embedded teacher looks more often."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Segmentor:
     def segment(self, image: RGB, *, score_threshold: float | None = None) -> list[Detection]:
         """Find subjects in an upright HxWx3 picture, surest first, by a look at it and one at its mirror image; `score_threshold` overrides the card's."""
         threshold = self.card.score_threshold if score_threshold is None else score_threshold
-        return fusion.fuse(list(fusion.look_around(image, self, TWO_LOOKS)), replace(TWO_LOOKS, min_score=threshold))
+        return fusion.fuse(list(fusion.look_around(image, self, fusion.STUDENT_SHARES)), min_score=threshold)
 
     def look(self, image: RGB, *, score_threshold: float, max_detections: int) -> list[Detection]:
         """What one run of the network finds in an upright HxWx3 picture, surest first."""

@@ -19,11 +19,11 @@ from labeling.cleaning import Cut
 from labeling.teachers import embedded
 from labeling.teachers.grabcut import grabcut
 from labeling.teachers.protocol import Teacher
-from sticker_studio import fusion, masks, params, registry, weights
+from sticker_studio import masks, params, registry, weights
 from sticker_studio.errors import ContractViolation, InputError, Unavailable
 from sticker_studio.inference import Segmentor
 from sticker_studio.settings import Settings
-from sticker_studio.types import CLASSES, SEGMENTORS, Mask
+from sticker_studio.types import CLASSES, SEGMENTORS
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
 TABLE = coco.class_table(PARAMS.labeling.coco_classes)
@@ -201,43 +201,6 @@ def overlap(mask, drawn: Drawn) -> float:
 def test_grabcut_finds_a_plain_subject_without_a_network_and_nothing_in_flat_colour():
     assert np.mean([overlap(grabcut(draw(seed).image), draw(seed)) for seed in range(4)]) > 0.8
     assert not grabcut(np.full((50, 80, 3), 90, np.uint8)).any()
-
-
-def look(*found: tuple[Mask, float], reach: Mask | None = None) -> fusion.Look:
-    """What one look saw: masks with their scores, all animals."""
-    sightings = [fusion.Sighting(np.where(mask, 0.9, 0.0).astype(np.float32), "animal", score) for mask, score in found]
-    return fusion.Look(np.ones((80, 120), bool) if reach is None else reach, sightings)
-
-
-def block(left: int, right: int) -> Mask:
-    """Columns of an 80x120 picture."""
-    return np.broadcast_to((np.arange(120) >= left) & (np.arange(120) < right), (80, 120))
-
-
-def test_an_object_that_every_look_sees_is_believed_and_one_that_a_single_look_sees_is_doubted():
-    looks = [look((block(0, 40), 0.8), (block(80, 120), 0.6)), look((block(0, 44), 0.6)), look((block(0, 42), 0.7)), look()]
-    sure, doubted = fusion.fuse(looks)
-    assert sure.score == pytest.approx((0.8 + 0.6 + 0.7) / 4)
-    assert doubted.score == pytest.approx(0.6 / 4)
-    assert sure.subject_class == "animal"
-
-
-def test_the_outline_is_the_mean_of_the_sightings_by_their_scores():
-    (found,) = fusion.fuse([look((block(0, 40), 0.9)), look((block(0, 50), 0.8)), look((block(0, 50), 0.8))])
-    assert np.array_equal(found.probability >= 0.5, block(0, 50))
-    (found,) = fusion.fuse([look((block(0, 40), 0.9)), look((block(0, 50), 0.3)), look((block(0, 40), 0.6))])
-    assert np.array_equal(found.probability >= 0.5, block(0, 40))
-
-
-def test_the_silence_of_a_look_that_does_not_reach_an_object_does_not_count_against_it():
-    closer = look(reach=block(30, 90))
-    assert fusion.fuse([look((block(0, 25), 0.8)), closer])[0].score == pytest.approx(0.8)
-    assert fusion.fuse([look((block(40, 80), 0.8)), closer])[0].score == pytest.approx(0.4)
-
-
-def test_touching_objects_stay_apart_and_a_doubtful_part_of_a_surer_one_goes():
-    looks = [look((block(0, 40), 0.8), (block(40, 90), 0.7), (block(5, 20), 0.3))] * 2
-    assert [np.flatnonzero(one.probability[0] >= 0.5)[[0, -1]].tolist() for one in fusion.fuse(looks)] == [[0, 39], [40, 89]]
 
 
 def test_a_mirrored_picture_is_labelled_as_the_picture_is():

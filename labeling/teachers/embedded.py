@@ -55,8 +55,8 @@ class EmbeddedTeacher:
         size_wh = (image.shape[1], image.shape[0])
         shown = cleaning.shrink(image, max_side_px=SHOWN_PX)
         segmentors = [one for one in self._segmentors if one.card.style == style] or self._segmentors
-        looks = [look for segmentor in segmentors for look in fusion.look_around(shown, segmentor)]
-        found = decide(fusion.fuse(looks), shown)
+        looks = [look for segmentor in segmentors for look in fusion.look_around(shown, segmentor, fusion.TEACHER_SHARES)]
+        found = decide(fusion.fuse(looks, min_score=fusion.TEACHER_SCORE), shown)
         return cleaning.to_instances(found, pin_id=pin_id, size_wh=size_wh, teacher=self.name, version=self.version, cut=self._cut)
 
 

@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 SURE_SCORE: Final = 0.3
 """Mean over the looks, from which an object is believed without a box."""
-LOOKS: Final = fusion.Fusion(min_score=0.03)
+UNSURE_SCORE: Final = 0.03
+"""From which it is believed with one."""
 BOX_IOU: Final = 0.75
 """Of an object's own box with a known one, from which they are the same."""
 MIN_SHARE: Final = 0.01
@@ -93,7 +94,7 @@ def _boxes(path: Path) -> list[Box] | None:
 
 def label(image: RGB, segmentor: Segmentor, boxes: Sequence[Box] | None) -> tuple[IndexMap, list[SubjectClass]]:
     """The index map (HxW) of what is believed of an HxWx3 picture, surest last, and the objects' classes; without any it says nothing."""
-    found = fusion.fuse(list(fusion.look_around(image, segmentor, LOOKS)), LOOKS)
+    found = fusion.fuse(list(fusion.look_around(image, segmentor, fusion.TEACHER_SHARES)), min_score=UNSURE_SCORE)
     believed = [one for one in found if (one.probability >= 0.5).mean() >= MIN_SHARE and _believed(one, image, boxes)]
     objects = np.zeros(image.shape[:2], np.uint8)
     classes: list[SubjectClass] = []
