@@ -7,10 +7,12 @@ import pytest
 from PIL import Image
 
 from sticker_studio import inference, masks, model_card, registry, subjects
+from sticker_studio.errors import InputError
 from sticker_studio.types import CLASSIFIER, MODEL_NAMES, SEGMENTORS, STYLES
 
 pytest.importorskip("torch", reason="the training extra (torch, ultralytics) is not installed")
 
+from training import __main__ as main
 from training import export, yolo
 from training.factory import compose, corpus, cutouts, recipe, style
 from training.factory.backgrounds import Background, procedural
@@ -231,3 +233,14 @@ def test_the_factory_classifier_tells_generated_drawings_from_photographs_that_p
     taken = [classifier.probabilities(np.asarray(Image.open(path).convert("RGB")))["normal"] > 0.5 for path in photographs]
     assert np.mean(drawn) > 0.8
     assert np.mean(taken) > 0.7
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2h ", 7200)])
+def test_a_budget_is_a_time_with_its_unit(budget: str, seconds: float) -> None:
+    assert main.seconds(budget) == seconds
+
+
+@pytest.mark.parametrize("budget", ["", "10", "ten minutes", "-5m", "5m30s"])
+def test_a_budget_without_a_unit_is_refused_with_an_example(budget: str) -> None:
+    with pytest.raises(InputError, match="expected a time like 90s, 10m or 2h"):
+        main.seconds(budget)

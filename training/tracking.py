@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from sticker_studio import model_card
+from sticker_studio import model_card, registry
 from sticker_studio.errors import StickerError, Unavailable
 from sticker_studio.model_card import ModelCard
 from sticker_studio.settings import Settings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXPERIMENT: Final = "sticker-studio"
-FILES: Final = (model_card.MODEL_NAME, model_card.CARD_NAME, "weights.pt")
+FILES: Final = (model_card.MODEL_NAME, model_card.CARD_NAME, registry.WEIGHTS_NAME)
 """What the artefact folder of a version holds, besides MLflow's own description of it."""
 Alias = Literal["champion", "challenger"]
 TAG_BATCH: Final = "sticker.batch"
