@@ -57,10 +57,10 @@ DATA holds a folder for each group, with `images/` and `masks/` (PNG of the same
 which nothing is to be found. Groups `drawn_scenes_*` are generated (`--scenes 500`), of families that nothing was trained on. Intervals are 95 %
 bootstraps. Sheets to look at, on magenta, are left in `out/quality/`.
 
-The figures are slightly flattering: these same pictures were looked at when three rules of the cut-out were chosen (the largest subject by area and
-score, merging detections inside it, dropping islands; 0.01 to 0.03 of mean IoU), and the guided filter's radius. Nothing was trained on them, and
-which models to keep was decided on other pictures. The embedded teacher is told the style by the group's name, as a board tells it; the
-student asks the classifier.
+The figures are slightly flattering: these same pictures were in view when rules of the cut-out were chosen (merging detections inside the largest subject,
+dropping islands, leaving out what is doubted beside the surest, the second look at the mirror image, the guided filter's radius). Each had to be better or
+level on held-out pictures of the factory too; nothing was trained on these, and which models to keep was decided on other pictures. The embedded teacher is
+told the style by the group's name, as a board tells it; the student asks the classifier.
 """
 
 
