@@ -7,11 +7,9 @@ import cv2
 import numpy as np
 
 from serving import captions
-from sticker_studio import refine
+from sticker_studio import masks, refine
 from sticker_studio.types import RGB, RGBA, Alpha
 
-SIDE_PX: Final = 512
-MARGIN_PX: Final = 16
 _CAPTION_SHARE: Final = 0.3
 _CAPTION_GAP_PX: Final = 4
 _CLOSING_PX: Final = 10
@@ -22,8 +20,11 @@ _HOLE_PX: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How a sticker looks. Sizes are of the finished sticker."""
+    """How a sticker looks. Sizes are of the finished sticker; without `square` its shorter side has no margin left."""
 
+    side_px: int = 512
+    margin_px: int = 16
+    square: bool = True
     outline_px: int = 8
     outline_rgb: tuple[int, int, int] = (255, 255, 255)
     caption: str = ""
@@ -31,15 +32,15 @@ class Look:
 
 def content_wh(look: Look, caption: captions.Caption | None) -> tuple[int, int]:
     """The largest width and height the subject may have."""
-    side = SIDE_PX - 2 * (MARGIN_PX + look.outline_px)
+    side = look.side_px - 2 * (look.margin_px + look.outline_px)
     below = caption.picture.shape[0] + _CAPTION_GAP_PX if caption else 0
     return side, side - below
 
 
 def laid_out_caption(look: Look) -> captions.Caption | None:
     """The caption that fits under the subject. Errors as `captions.layout`."""
-    width = SIDE_PX - 2 * MARGIN_PX
-    return captions.layout(look.caption, max_wh=(width, int(SIDE_PX * _CAPTION_SHARE)), stroke_colour=look.outline_rgb)
+    width = look.side_px - 2 * look.margin_px
+    return captions.layout(look.caption, max_wh=(width, int(look.side_px * _CAPTION_SHARE)), stroke_colour=look.outline_rgb)
 
 
 def fit(size_wh: tuple[int, int], box_wh: tuple[int, int]) -> tuple[int, int]:
@@ -49,20 +50,30 @@ def fit(size_wh: tuple[int, int], box_wh: tuple[int, int]) -> tuple[int, int]:
 
 
 def compose(colours: RGB, alpha: Alpha, look: Look, caption: captions.Caption | None) -> RGBA:
-    """The finished 512x512 sticker of a subject that is already at its final size (`content_wh` says how large it may be).
+    """The finished sticker of a subject that is already at its final size (`content_wh` says how large it may be).
 
-    The outline is drawn after the resize, so it is exactly `outline_px` wide, and lies at least 16 px from every side.
+    The outline is drawn after the resize, so it is exactly `outline_px` wide, and lies at least `margin_px` from every side.
     """
     height, width = alpha.shape
     below = caption.picture.shape[0] + _CAPTION_GAP_PX if caption else 0
-    left = (SIDE_PX - width) // 2
-    top = (SIDE_PX - below - height) // 2
-    canvas_rgb = np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
-    canvas_alpha = np.zeros((SIDE_PX, SIDE_PX), np.float32)
+    left = (look.side_px - width) // 2
+    top = (look.side_px - below - height) // 2
+    canvas_rgb = np.zeros((look.side_px, look.side_px, 3), np.uint8)
+    canvas_alpha = np.zeros((look.side_px, look.side_px), np.float32)
     canvas_rgb[top : top + height, left : left + width] = colours
     canvas_alpha[top : top + height, left : left + width] = alpha
     sticker = _over(canvas_rgb, canvas_alpha, look.outline_rgb, outline(canvas_alpha, look.outline_px))
-    return _with_caption(sticker, caption, top + height + look.outline_px) if caption else sticker
+    finished = _with_caption(sticker, caption, top + height + look.outline_px, look) if caption else sticker
+    return finished if look.square else without_shorter_margins(finished)
+
+
+def without_shorter_margins(sticker: RGBA) -> RGBA:
+    """The square cut along its less filled side; the other stays as long as it is."""
+    box = masks.box_xyxy(sticker[..., 3] > 0)
+    if box is None:
+        return sticker
+    left, top, right, bottom = box
+    return np.ascontiguousarray(sticker[:, left:right] if right - left < bottom - top else sticker[top:bottom])
 
 
 def outline(alpha: Alpha, outline_px: int) -> Alpha:
@@ -92,10 +103,10 @@ def _over(colours: RGB, alpha: Alpha, backing_rgb: tuple[int, int, int], coverag
     return np.dstack([np.rint(mixed), np.rint(total * 255)]).astype(np.uint8)
 
 
-def _with_caption(sticker: RGBA, caption: captions.Caption, subject_bottom: int) -> RGBA:
+def _with_caption(sticker: RGBA, caption: captions.Caption, subject_bottom: int, look: Look) -> RGBA:
     height, width = caption.picture.shape[:2]
-    left = (SIDE_PX - width) // 2
-    top = min(SIDE_PX - MARGIN_PX - height, subject_bottom + _CAPTION_GAP_PX)
+    left = (look.side_px - width) // 2
+    top = min(look.side_px - look.margin_px - height, subject_bottom + _CAPTION_GAP_PX)
     result = sticker.copy()
     window = result[top : top + height, left : left + width]
     window[...] = alpha_over(caption.picture, window)

@@ -4,9 +4,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from serving.formats import Platform
 from sticker_studio.subjects import Subject
-
-Platform = Literal["whatsapp", "png"]
 
 MAX_CAPTION_CHARACTERS: Final = 120
 
@@ -28,10 +27,16 @@ class StickerOptions(_Options):
     """Options of `POST /sticker`."""
 
     caption: Caption = Field(default="", description="text under the subject, at most 120 characters")
-    platform: Platform = Field(default="whatsapp", description="whatsapp: 512x512 WebP of at most 100 KB; png: 512x512 PNG")
+    platform: Platform = Field(
+        default="whatsapp",
+        description="whatsapp: 512x512 WebP of at most 100 KB; telegram: WebP, 512 px on the longer side, at most 512 KB; signal: 512x512 WebP of at most "
+        "300 KB; discord: 320x320 PNG of at most 512 KB; webp, png: 512x512; svg: the same with its die-cut line as a path",
+    )
     subject: Subject = Field(default="all", description="all subjects, or the largest alone")
     fallback: Literal["none", "whole"] = Field(default="none", description="whole: where nothing is found, the whole picture becomes the sticker")
-    outline_px: int = Field(default=8, ge=0, le=24, description="width of the die-cut outline at the sticker's 512 px; 0: none")
+    outline_px: int | None = Field(
+        default=None, ge=0, le=24, description="width of the die-cut outline in px of the finished sticker; 0: none; unset: as is customary (8; discord 0)"
+    )
     outline_colour: Colour = Field(default="#ffffff", description="colour of the outline, #rrggbb")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from serving import composer, export
 from serving.composer import Look
+from serving.formats import FORMATS
 from serving.options import CutoutOptions, StickerOptions
 from sticker_studio import images, masks, refine, subjects
 from sticker_studio.errors import NothingFound
@@ -176,7 +177,7 @@ def cutout(picture: Picture, found: Found, *, crop: bool) -> RGBA:
 
 
 def sticker(picture: Picture, found: Found, look: Look) -> RGBA:
-    """The finished 512x512 sticker: cropped, scaled, then edges, outline and caption at the final size."""
+    """The finished sticker: cropped, scaled, then edges, outline and caption at the final size."""
     caption = composer.laid_out_caption(look)
     left, top, right, bottom = subject_box(found.probability, picture.pixels.shape[:2])
     crop = picture.pixels[top:bottom, left:right]
@@ -223,12 +224,20 @@ def _alpha_at(picture: Picture, found: Found, box: tuple[int, int, int, int], si
 
 def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, timer: StageTimer = untimed) -> Made:
     """A picture to a finished sticker file. Raises `NothingFound`, `InputError` for the caption."""
-    look = Look(outline_px=options.outline_px, outline_rgb=rgb(options.outline_colour), caption=options.caption)
+    rules = FORMATS[options.platform]
+    look = Look(
+        side_px=rules.side_px,
+        margin_px=rules.margin_px,
+        square=rules.square,
+        outline_px=rules.outline_px if options.outline_px is None else options.outline_px,
+        outline_rgb=rgb(options.outline_colour),
+        caption=options.caption,
+    )
     found = find(picture, models, subject=options.subject, whole=options.fallback == "whole", timer=timer)
     with timer("compose"):
         pixels = sticker(picture, found, look)
     with timer("encode"):
-        exported = export.to_png(pixels) if options.platform == "png" else export.to_webp_within(pixels)
+        exported = export.to_format(pixels, rules, title=options.caption or "sticker")
     return Made(exported=exported, found=found)
 
 

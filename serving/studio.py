@@ -1,11 +1,14 @@
 """The Studio page: a picture in, a sticker out, in a browser. It calls the service over HTTP like any other client."""
 
 import html
+import io
 import logging
 import os
 import tempfile
 from pathlib import Path
 from typing import Any, Final
+
+from PIL import Image
 
 from serving.client import Answer, StickerClient
 from serving.options import MAX_CAPTION_CHARACTERS
@@ -17,7 +20,7 @@ log = logging.getLogger(__name__)
 
 SUFFIX: Final = {"image/webp": ".webp", "image/png": ".png"}
 KEPT_S: Final = 3600
-PLATFORMS: Final = [("WhatsApp (WebP, at most 100 KB)", "whatsapp"), ("PNG", "png")]
+PLATFORMS: Final = [("WhatsApp", "whatsapp"), ("Telegram", "telegram"), ("Signal", "signal"), ("Discord", "discord"), ("WebP", "webp"), ("PNG", "png")]
 SUBJECTS: Final = [("Everything found", "all"), ("The largest subject", "largest")]
 
 CSS: Final = """
@@ -39,9 +42,10 @@ def in_words(answer: Answer) -> str:
         "alpha": "the picture's own transparency was kept",
         "whole": "nothing was found, so the whole picture became the sticker",
     }[answer.cut]
-    size = f"{len(answer.data) / 1000:.0f} KB {answer.mime.removeprefix('image/').upper()}"
+    width, height = Image.open(io.BytesIO(answer.data)).size
+    size = f"{len(answer.data) / 1000:.0f} KB {answer.mime.removeprefix('image/').upper()}, {width} x {height} px"
     judge = f"style classifier, version {html.escape(answer.classifier_version)}"
-    return f"<div class='done'>Looks like {looks}, {answer.style_probability:.0%} sure ({judge}).<br>{how[0].upper()}{how[1:]}.<br>{size}, 512 x 512 px.</div>"
+    return f"<div class='done'>Looks like {looks}, {answer.style_probability:.0%} sure ({judge}).<br>{how[0].upper()}{how[1:]}.<br>{size}.</div>"
 
 
 def problem(message: str) -> str:

@@ -223,7 +223,7 @@ def test_an_address_in_place_of_the_file_is_refused_and_never_fetched(service: s
 @pytest.mark.parametrize(
     ("path", "fields", "expected"),
     [
-        pytest.param("/sticker", {"platform": "telegraph"}, "'whatsapp' or 'png'", id="platform"),
+        pytest.param("/sticker", {"platform": "telegraph"}, "'whatsapp', 'telegram', 'signal', 'discord', 'webp', 'png' or 'svg'", id="platform"),
         pytest.param("/sticker", {"subject": "none"}, "'all' or 'largest'", id="subject"),
         pytest.param("/sticker", {"outline_px": "900"}, "outline_px", id="outline-too-wide"),
         pytest.param("/sticker", {"outline_colour": "red"}, "outline_colour", id="colour"),
