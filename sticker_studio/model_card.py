@@ -38,6 +38,7 @@ class ModelCard(BaseModel):
     metrics: dict[str, Any] = {}
     data_sources: list[str] = []
     licences: list[str] = []
+    known_failures: list[str] = Field(default=[], description="what it is known to do badly, in words")
     file_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of model.onnx")
 
 

@@ -199,6 +199,7 @@ def test_the_factory_models_in_the_package_are_whole_small_and_say_where_they_co
     assert card.version.startswith("factory-")
     assert card.data_sources
     assert card.licences
+    assert card.known_failures
     assert card.metrics
     assert all(path.stat().st_size < 9_000_000 for path in folder.iterdir())
 
