@@ -88,8 +88,8 @@ def gather(
 ) -> tuple[Library, list[Scenery], list[str]]:
     """Everything there is to compose from, the real photographs held out for validation, and a line for each missing source.
 
-    `pseudo_labels` is a data folder too, of which nothing is held out or cut out: its outlines are a network's. `known` is what `data_folder.sources` says
-    of the groups of both.
+    `pseudo_labels` is a data folder too, of which nothing is held out: its outlines are a network's. `known` is what `data_folder.sources` says of the
+    groups of both.
     """
     cuts, missing = cutouts.gather(node_folder=node_folder)
     scenes, more = backgrounds.installed()
@@ -100,10 +100,10 @@ def gather(
     else:
         for name, scene in data_folder.photos(data):
             (kept if held_out(name, HELD_OUT_SHARE) else real).append(scene)
-        cuts += [cut for scene in real for cut in data_folder.cut_from(scene)]
         cuts += [*data_folder.alpha_cutouts(data, known), *data_folder.sketches(data)]
     if pseudo_labels is not None:
         real += [scene for _, scene in data_folder.photos(pseudo_labels)]
+    cuts += [cut for scene in real for cut in data_folder.cut_from(scene)]
     weights = {name: source.weight for name, source in known.items()}
     return Library(cuts, scenes, real, backgrounds.photographs(), weights), kept, [*missing, *more]
 
