@@ -85,7 +85,11 @@ def view(rng: np.random.Generator | None, image: RGB, side_px: int = INPUT_PX) -
     window = np.ascontiguousarray(window[:, ::-1] if rng.random() < 0.5 else window)
     resized = cv2.resize(window, (side_px, side_px), interpolation=cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR)
     gain, cast = rng.uniform(0.8, 1.2), rng.uniform(0.92, 1.08, 3)
-    result = np.clip(resized * (gain * cast) + rng.uniform(-12, 12), 0, 255).astype(np.uint8)
+    toned = resized * (gain * cast) + rng.uniform(-12, 12)
+    if rng.random() < 0.5:  # neither strong colours nor their absence make a drawing
+        grey = toned.mean(axis=2, keepdims=True)
+        toned = (grey + (toned - grey) * (0 if rng.random() < 0.2 else rng.uniform(0.4, 1.9)) - 128) * rng.uniform(0.7, 1.5) + 128
+    result = np.clip(toned, 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         result = np.asarray(cv2.GaussianBlur(result, (0, 0), float(rng.uniform(0.3, 0.9))), np.uint8)
     if rng.random() < 0.35:
