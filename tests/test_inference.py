@@ -10,7 +10,7 @@ from serving_toys import write_classifier, write_segmentor
 
 from sticker_studio import masks
 from sticker_studio.errors import ContractViolation
-from sticker_studio.inference import Segmentor, StyleClassifier, decode, letterbox
+from sticker_studio.inference import Segmentor, StyleClassifier, decode, letterbox, middle
 from sticker_studio.model_card import ModelCard
 from sticker_studio.types import SEGMENTORS
 
@@ -126,3 +126,11 @@ def test_a_model_of_the_other_kind_or_a_changed_file_is_refused(tmp_path: Path) 
     (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes() + b"\0")
     with pytest.raises(ContractViolation, match="sha-256"):
         Segmentor(folder)
+
+
+def test_the_classifiers_second_look_is_at_the_middle_of_a_picture_of_any_shape() -> None:
+    image = np.zeros((100, 300, 3), np.uint8)
+    image[15:85, 45:255] = 255
+    assert middle(image).shape == (70, 210, 3)
+    assert (middle(image) == 255).all()
+    assert middle(np.zeros((1, 2, 3), np.uint8)).shape == (1, 2, 3)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sticker_studio.inference import middle
 from sticker_studio.types import RGB, STYLES, Style
 from training import export
 from training.factory import compose as composing
@@ -170,11 +171,12 @@ def _batch(
 
 
 def logits(model: Any, images: Sequence[RGB]) -> _Float:
-    """NxC logits of whole pictures."""
+    """NxC logits of pictures, by the two looks that serve: all of it and its middle."""
     import torch
 
+    looks = (normalise([view(None, image), view(None, middle(image))]) for image in images)
     with torch.no_grad():
-        return np.concatenate([model(torch.from_numpy(normalise([view(None, image)]))).numpy() for image in images])
+        return np.stack([model(torch.from_numpy(two)).numpy().mean(axis=0) for two in looks])
 
 
 def calibrate(values: _Float, labels: npt.NDArray[np.int64]) -> float:
