@@ -27,8 +27,8 @@ SMALL_PX: Final = 112
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 SHARES: Final[dict[Style, dict[str, float]]] = {
-    "anime": {"paste-anime": 0.55, "scenes-anime": 0.27, "style-painted": 0.18},
-    "normal": {"real": 0.5, "style-photographs": 0.38, "scenes-normal": 0.12},
+    "anime": {"paste-anime": 0.7, "scenes-anime": 0.16, "style-painted": 0.14},
+    "normal": {"real": 0.55, "style-photographs": 0.33, "scenes-normal": 0.12},
 }
 """Parts that each style's examples come from."""
 COUNTS: Final = {"style-painted": 700, "style-photographs": 1800}
@@ -115,11 +115,17 @@ def examples(parts: Mapping[str, corpus.Part]) -> dict[Style, list[tuple[str, np
         for name in SHARES[style]:
             if name not in parts:
                 continue
-            indices = np.arange(len(parts[name]))
-            if name == "paste-anime":
-                indices = np.array([i for i in indices if np.count_nonzero(parts[name].objects[i]) >= MIN_DRAWN_SHARE * parts[name].objects[i].size])
+            indices = clearly_styled(name, parts[name])
             found[style].append((name, indices))
     return found
+
+
+def clearly_styled(name: str, part: corpus.Part) -> npt.NDArray[np.int64]:
+    """Indices of the pictures of a part that clearly are of its style: a paste without a drawn subject is a photograph."""
+    indices = np.arange(len(part))
+    if not name.endswith("paste-anime"):
+        return indices
+    return np.array([i for i in indices if np.count_nonzero(part.objects[i]) >= MIN_DRAWN_SHARE * part.objects[i].size])
 
 
 def fit(parts: Mapping[str, corpus.Part], *, time_limit_s: float, seed: int, start: Path | None = None, batch: int = 24) -> Any:
@@ -199,9 +205,9 @@ def held_out_set(parts: Mapping[str, corpus.Part]) -> tuple[list[RGB], npt.NDArr
     labels: list[int] = []
     for name, style in sources.items():
         if name in parts:
-            count = min(60, len(parts[name]))
-            images += [parts[name].picture(index)[0] for index in range(count)]
-            labels += [STYLES.index(style)] * count
+            chosen = clearly_styled(name, parts[name])[:60]
+            images += [parts[name].picture(int(index))[0] for index in chosen]
+            labels += [STYLES.index(style)] * len(chosen)
     return images, np.asarray(labels, np.int64)
 
 
