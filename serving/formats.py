@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 from xml.etree import ElementTree
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from sticker_studio import images
 
 Platform = Literal["whatsapp", "telegram", "signal", "discord", "webp", "png", "svg"]
 PLATFORMS: Final[tuple[Platform, ...]] = get_args(Platform)
@@ -56,7 +58,7 @@ def _picture_problems(data: bytes, rules: Format) -> list[str]:
     try:
         picture = Image.open(io.BytesIO(data))
         picture.load()
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except images.UNDECODABLE as error:
         return [f"expected a whole {rules.encoding.upper()} file, got: {error}"]
     found: list[str] = []
     if (picture.format or "").lower() != rules.encoding:

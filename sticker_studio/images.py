@@ -11,8 +11,8 @@ from sticker_studio.types import RGB, RGBA
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_PIXELS: Final = 64_000_000
-# What Pillow's decoders raise on damaged files; ImportError comes from Ultralytics, which wraps `Image.open` where it is loaded and asks for a HEIF plugin.
-_UNDECODABLE: Final = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError, OverflowError, ImportError)
+UNDECODABLE: Final = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError, OverflowError, ImportError)
+"""What Pillow's decoders raise on damaged files; ImportError comes from Ultralytics, which wraps `Image.open` where it is loaded and asks for a HEIF plugin."""
 
 
 def open_upright(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -34,7 +34,7 @@ def open_upright(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = M
         raise
     except Image.DecompressionBombError as error:
         raise InputTooLarge(f"expected at most {max_pixels} pixels: {error}; send a smaller picture") from error
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         found = "unknown format" if isinstance(error, UnidentifiedImageError) else error  # its own message is the address of our buffer
         raise UndecodableImage(f"expected a whole JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture, got: {found}; check the file opens elsewhere") from error
     return _to_rgb_or_rgba(upright)

@@ -96,7 +96,7 @@ def test_the_stack_dies_with_the_command_that_started_it(tmp_path: Path, board_s
     parent = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "up\n"
-    assert len(marked(board_stack.secrets.stack_id)) >= 2
+    assert eventually(lambda: len(marked(board_stack.secrets.stack_id)) >= 2, within_s=15)
     parent.kill()
     parent.wait()
     assert eventually(lambda: marked(board_stack.secrets.stack_id) == [], within_s=15)

@@ -107,7 +107,7 @@ def label(image: RGB, segmentor: Segmentor, boxes: Sequence[Box] | None) -> tupl
 def _believed(one: Detection, image: RGB, boxes: Sequence[Box] | None) -> bool:
     if one.score >= SURE_SCORE:
         return True
-    own = masks.box_xyxy(one.probability >= 0.5)
+    own = masks.box_xyxy(masks.largest_component(one.probability >= 0.5))
     height, width = image.shape[:2]
     known = [(left * width, top * height, right * width, bottom * height) for left, top, right, bottom in boxes or ()]
     return own is not None and any(_box_iou(own, box) >= BOX_IOU for box in known)
