@@ -1,5 +1,6 @@
 """The factory: cut-outs, compositions with exact masks, the corpus, the training loop and the exported files."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,7 @@ def test_the_factory_models_in_the_package_are_whole_small_and_say_where_they_co
     assert card.licences
     assert card.known_failures
     assert card.metrics
+    assert all(re.fullmatch(r"[\w\-. /]+", metric) for metric in card.metrics), "MLflow takes no other characters"
     assert all(path.stat().st_size < 9_000_000 for path in folder.iterdir())
 
 

@@ -196,5 +196,5 @@ def _figures(found: Mapping[str, Sequence[tuple[yolo.IndexMap, list[Detection]]]
         what = name.removeprefix("val-")
         largest = [masks.iou(corpus.largest_object(objects), subjects.cut(some, "largest", objects.shape)) for objects, some in sure]
         every = [masks.iou(objects > 0, subjects.cut(some, "all", objects.shape)) for objects, some in sure]
-        figures |= {f"IoU {what}": float(np.mean(largest)), f"IoU {what}, all": float(np.mean(every))}
+        figures |= {f"IoU {what}": float(np.mean(largest)), f"IoU {what} all": float(np.mean(every))}
     return figures
