@@ -59,7 +59,8 @@ bootstraps. Sheets to look at, on magenta, are left in `out/quality/`.
 
 The figures are slightly flattering: these same pictures were in view when rules of the cut-out were chosen (merging detections inside the largest subject,
 dropping islands, leaving out what is doubted beside the surest, the second look at the mirror image, the guided filter's radius). Each had to be better or
-level on held-out pictures of the factory too; nothing was trained on these, and which models to keep was decided on other pictures. The embedded teacher is
+level on held-out pictures of the factory too; nothing was trained on these. Which models to keep was decided on other pictures, but for one tie: two normal
+segmentors that those did not tell apart, where the one better on these photographs was taken (docs/experiments.md, rows 19 and 20). The embedded teacher is
 told the style by the group's name, as a board tells it; the student asks the classifier.
 """
 
