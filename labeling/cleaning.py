@@ -8,7 +8,7 @@ import numpy as np
 
 from sticker_studio import masks
 from sticker_studio.annotations import Instance, Instances
-from sticker_studio.types import RGB, Mask, SubjectClass
+from sticker_studio.types import Mask, SubjectClass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +56,6 @@ def _without_small_parts(mask: Mask, ratio: float, *, reference: float | None) -
     largest = float(areas.max(initial=0)) if reference is None else reference
     keep = (areas > 0) & (areas >= ratio * largest)
     return np.asarray(keep[parts])
-
-
-def shrink(image: RGB, *, max_side_px: int) -> RGB:
-    """Scale a picture down so that no side exceeds `max_side_px`; smaller ones are returned as they are."""
-    height, width = image.shape[:2]
-    scale = max_side_px / max(height, width)
-    if scale >= 1:
-        return image
-    return np.asarray(cv2.resize(image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def to_instances(found: Iterable[Found], *, pin_id: str, size_wh: tuple[int, int], teacher: str, version: str, cut: Cut) -> Instances:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal, Protocol
 
 import cv2
@@ -63,6 +64,11 @@ class Picture:
     pixels: RGB
     own_alpha: Alpha | None = None
 
+    @cached_property
+    def small(self) -> RGB:
+        """What the networks look at: the picture scaled down to `LOOK_SIDE_PX`."""
+        return images.shrink(self.pixels, max_side_px=LOOK_SIDE_PX)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -107,23 +113,13 @@ def over_white(rgba: RGBA) -> RGB:
 
 def style_of(picture: Picture, classifier: Classifier) -> tuple[Style, float]:
     """The likelier style and its probability."""
-    seen = view(picture.pixels, side_px=LOOK_SIDE_PX)
+    seen = picture.small
     if picture.own_alpha is not None:
         alpha = view_alpha(picture.own_alpha, seen.shape[:2])
         seen = over_white(np.dstack([seen, np.rint(alpha * 255).astype(np.uint8)]))
     probabilities = classifier.probabilities(seen)
     style = max(STYLES, key=lambda each: probabilities[each])
     return style, probabilities[style]
-
-
-def view(pixels: RGB, *, side_px: int = WORK_SIDE_PX) -> RGB:
-    """HxWx3 scaled down to at most `side_px` a side; a smaller picture as it is."""
-    longest = max(pixels.shape[:2])
-    if longest <= side_px:
-        return pixels
-    scale = side_px / longest
-    size_wh = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def view_alpha(alpha: Alpha, shape_hw: tuple[int, ...]) -> Alpha:
@@ -139,10 +135,10 @@ def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, tim
     with timer("classify"):
         style, probability = style_of(picture, models.classifier)
     if picture.own_alpha is not None:
-        seen = view_alpha(picture.own_alpha, view(picture.pixels).shape[:2])
+        seen = view_alpha(picture.own_alpha, images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX).shape[:2])
         return Found(style=style, style_probability=probability, probability=seen, how="alpha", subjects=1)
     with timer("segment"):
-        seen_pixels = view(picture.pixels, side_px=LOOK_SIDE_PX)
+        seen_pixels = picture.small
         chosen = subjects.choose(models.segmentors[style].segment(seen_pixels), subject)
         joined = subjects.join(chosen, seen_pixels.shape[:2])
     if joined is not None:
@@ -160,7 +156,7 @@ def full_alpha(picture: Picture, found: Found) -> Alpha:
         return picture.own_alpha
     if found.how == "whole":
         return np.ones(picture.pixels.shape[:2], np.float32)
-    seen = view(picture.pixels)
+    seen = images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX)
     return view_alpha(refine.refine(seen, view_alpha(found.probability, seen.shape[:2])), picture.pixels.shape[:2])
 
 

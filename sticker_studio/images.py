@@ -3,6 +3,7 @@
 import io
 from typing import Final
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -56,6 +57,15 @@ def decode_rgb(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image).convert("RGB")
     return np.asarray(image)
+
+
+def shrink(image: RGB, *, max_side_px: int) -> RGB:
+    """Scale a picture down so that no side exceeds `max_side_px`; smaller ones are returned as they are."""
+    height, width = image.shape[:2]
+    scale = max_side_px / max(height, width)
+    if scale >= 1:
+        return image
+    return np.asarray(cv2.resize(image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def encode_png(pixels: RGB | RGBA) -> bytes:

@@ -68,7 +68,7 @@ def test_a_known_box_makes_sure_of_what_the_looks_alone_would_doubt(segmentor: S
     height, width = scene.image.shape[:2]
     left, top, right, bottom = masks.box_xyxy(scene.objects[0].mask) or (0, 0, 0, 0)
     box = (left / width, top / height, right / width, bottom / height)
-    assert pseudo_labels.label(scene.image, segmentor, None)[1] == []
+    assert pseudo_labels.label(scene.image, segmentor, [])[1] == []
     assert pseudo_labels.label(scene.image, segmentor, [(0.0, 0.0, 0.05, 0.05)])[1] == []
     objects, classes = pseudo_labels.label(scene.image, segmentor, [box])
     assert len(classes) == 1

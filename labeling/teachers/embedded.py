@@ -16,7 +16,7 @@ import numpy as np
 from labeling import cleaning
 from labeling.cleaning import Cut, Found
 from labeling.teachers.grabcut import grabcut
-from sticker_studio import fusion, refine, registry, subjects
+from sticker_studio import fusion, images, refine, registry, subjects
 from sticker_studio.errors import ContractViolation, Unavailable
 from sticker_studio.inference import Segmentor
 from sticker_studio.types import RGB, SEGMENTORS, Detection, Style
@@ -53,7 +53,7 @@ class EmbeddedTeacher:
     def label(self, image: RGB, *, pin_id: str, style: Style | None = None) -> Instances:
         """Objects of an upright HxWx3 picture, in its px, best first."""
         size_wh = (image.shape[1], image.shape[0])
-        shown = cleaning.shrink(image, max_side_px=SHOWN_PX)
+        shown = images.shrink(image, max_side_px=SHOWN_PX)
         segmentors = [one for one in self._segmentors if one.card.style == style] or self._segmentors
         looks = [look for segmentor in segmentors for look in fusion.look_around(shown, segmentor, fusion.TEACHER_SHARES)]
         found = decide(fusion.fuse(looks, min_score=fusion.TEACHER_SCORE), shown)
@@ -77,7 +77,7 @@ def decide(objects: Sequence[Detection], image: RGB) -> list[Found]:
 
 def _blind(image: RGB) -> list[Found]:
     """GrabCut's proposal, for a person to correct; it knows nothing of subjects and marks clutter as readily."""
-    small = grabcut(cleaning.shrink(image, max_side_px=BLIND_PX)).astype(np.float32)
+    small = grabcut(images.shrink(image, max_side_px=BLIND_PX)).astype(np.float32)
     probability = np.asarray(cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
     mask = refine.refine(image, probability) >= 0.5
     return [Found(mask=np.asarray(mask), subject_class="object", score=BLIND_SCORE)] if mask.any() else []

@@ -13,7 +13,7 @@ import numpy as np
 
 from labeling import cleaning
 from labeling.cleaning import Cut, Found
-from sticker_studio import weights
+from sticker_studio import images, weights
 from sticker_studio.errors import ContractViolation, Unavailable
 from sticker_studio.types import RGB, Style, SubjectClass
 
@@ -52,7 +52,7 @@ class TorchvisionTeacher:
     def label(self, image: RGB, *, pin_id: str, style: Style | None = None) -> Instances:
         """Objects of an upright HxWx3 picture, in its px, best first; the same for every style."""
         size_wh = (image.shape[1], image.shape[0])
-        found = self._find(cleaning.shrink(image, max_side_px=MAX_SIDE_PX))
+        found = self._find(images.shrink(image, max_side_px=MAX_SIDE_PX))
         return cleaning.to_instances(found, pin_id=pin_id, size_wh=size_wh, teacher=self.name, version=self.version, cut=self._cut)
 
     def _find(self, image: RGB) -> list[Found]:

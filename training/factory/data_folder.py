@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from sticker_studio import images
 from sticker_studio.types import CLASSES, SubjectClass
 from training.factory.compose import Scenery
 from training.factory.cutouts import Cutout, few_colours, off_paper, read_rgba, tidy
@@ -79,11 +80,8 @@ def photos(data: Path) -> Iterator[tuple[str, Scenery]]:
             if found is None:
                 continue
             objects, classes = found
-            image = np.asarray(Image.open(path).convert("RGB"))
-            scale = min(1.0, PHOTO_PX / max(image.shape[:2]))
-            size_wh = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-            small = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-            indices = np.asarray(cv2.resize(objects, size_wh, interpolation=cv2.INTER_NEAREST), np.uint8)
+            small = images.shrink(np.asarray(Image.open(path).convert("RGB")), max_side_px=PHOTO_PX)
+            indices = np.asarray(cv2.resize(objects, small.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
             yield f"{folder.name}/{path.stem}", Scenery.of(small, *_largest(indices, classes), source_name(folder))
 
 

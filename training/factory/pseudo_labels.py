@@ -15,7 +15,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -69,7 +68,7 @@ def _write_one(path: Path, group: Path, segmentor: Segmentor) -> bool:
     """Label one picture, unless an earlier run did; one in which nothing is sure is left without."""
     table, picture = group / "objects" / f"{path.stem}.json", group / "images" / f"{path.stem}.jpg"
     if not table.is_file():
-        image = _small(images.decode_rgb(path.read_bytes()))
+        image = images.shrink(images.decode_rgb(path.read_bytes()), max_side_px=data_folder.PHOTO_PX)
         objects, classes = label(image, segmentor, _boxes(path))
         if classes:
             Image.fromarray(image).save(picture, quality=92)
@@ -78,22 +77,16 @@ def _write_one(path: Path, group: Path, segmentor: Segmentor) -> bool:
     return picture.is_file()
 
 
-def _small(image: RGB) -> RGB:
-    scale = min(1.0, data_folder.PHOTO_PX / max(image.shape[:2]))
-    size_wh = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _boxes(path: Path) -> list[Box] | None:
-    """Known boxes of a picture, None where none are given."""
+def _boxes(path: Path) -> list[Box]:
+    """Known boxes of a picture, none where none are given."""
     file = path.parent.parent / "boxes" / f"{path.stem}.json"
     if not file.is_file():
-        return None
+        return []
     return [(left, top, right, bottom) for left, top, right, bottom in (entry["box"] for entry in json.loads(file.read_bytes()))]
 
 
-def label(image: RGB, segmentor: Segmentor, boxes: Sequence[Box] | None) -> tuple[IndexMap, list[SubjectClass]]:
-    """The index map (HxW) of what is believed of an HxWx3 picture, surest last, and the objects' classes; without any it says nothing."""
+def label(image: RGB, segmentor: Segmentor, boxes: Sequence[Box]) -> tuple[IndexMap, list[SubjectClass]]:
+    """The index map (HxW) of what is believed of an HxWx3 picture, surest last, and the objects' classes; neither holds anything where nothing is believed."""
     found = fusion.fuse(list(fusion.look_around(image, segmentor, fusion.TEACHER_SHARES)), min_score=UNSURE_SCORE)
     believed = [one for one in found if (one.probability >= 0.5).mean() >= MIN_SHARE and _believed(one, image, boxes)]
     objects = np.zeros(image.shape[:2], np.uint8)
@@ -104,12 +97,12 @@ def label(image: RGB, segmentor: Segmentor, boxes: Sequence[Box] | None) -> tupl
     return objects, classes
 
 
-def _believed(one: Detection, image: RGB, boxes: Sequence[Box] | None) -> bool:
+def _believed(one: Detection, image: RGB, boxes: Sequence[Box]) -> bool:
     if one.score >= SURE_SCORE:
         return True
     own = masks.box_xyxy(masks.largest_component(one.probability >= 0.5))
     height, width = image.shape[:2]
-    known = [(left * width, top * height, right * width, bottom * height) for left, top, right, bottom in boxes or ()]
+    known = [(left * width, top * height, right * width, bottom * height) for left, top, right, bottom in boxes]
     return own is not None and any(_box_iou(own, box) >= BOX_IOU for box in known)
 
 

@@ -115,8 +115,7 @@ def examples(parts: Mapping[str, corpus.Part]) -> dict[Style, list[tuple[str, np
         for name in SHARES[style]:
             if name not in parts:
                 continue
-            indices = clearly_styled(name, parts[name])
-            found[style].append((name, indices))
+            found[style].append((name, clearly_styled(name, parts[name])))
     return found
 
 
