@@ -78,7 +78,7 @@ def test_the_index_map_marks_exactly_where_the_pasted_subject_is_seen(library: c
     for seed in range(40):
         rng = np.random.default_rng(seed)
         canvas, objects = np.zeros((144, 256, 3), np.float32), np.zeros((144, 256), np.uint8)
-        compose._paste(rng, canvas, objects, scene.cutouts[0], 1, upright=True)
+        compose.paste(rng, canvas, objects, scene.cutouts[0], 1, upright=True)
         seen = canvas.max(axis=2) > 100
         agreements.append(masks.iou(seen, objects == 1))
     assert np.mean(agreements) > 0.93

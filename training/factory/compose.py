@@ -89,7 +89,7 @@ def compose(rng: np.random.Generator, library: Library, style: Style) -> Picture
     for _ in range(int(rng.choice(len(_COUNT_WEIGHTS), p=_COUNT_WEIGHTS))):
         cutout = _pick(rng, library, style)
         classes.append(cutout.label)
-        _paste(rng, canvas, objects, cutout, len(classes), upright=busts)
+        paste(rng, canvas, objects, cutout, len(classes), upright=busts)
     finished = np.clip(canvas, 0, 255).astype(np.uint8)
     return Picture(degrade(rng, finished, style) if library.drawn else finished, objects, tuple(classes), style)
 
@@ -184,7 +184,7 @@ def shift_colours(rng: np.random.Generator, image: RGB, *, strength: float) -> R
     return np.asarray(cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
 
 
-def _paste(rng: np.random.Generator, canvas: _Float, objects: IndexMap, cutout: Cutout, number: int, *, upright: bool) -> None:
+def paste(rng: np.random.Generator, canvas: _Float, objects: IndexMap, cutout: Cutout, number: int, *, upright: bool) -> None:
     """Paste one cut-out into `canvas` and write its visible pixels into `objects`, both in place."""
     height, width = canvas.shape[:2]
     patch = _varied(rng, cutout, (width, height), upright=upright)

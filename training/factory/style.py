@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sticker_studio import scenes
 from sticker_studio.inference import middle
 from sticker_studio.types import RGB, STYLES, Style
 from training import export
 from training.factory import compose as composing
-from training.factory import corpus
+from training.factory import corpus, cutouts
 from training.factory.backgrounds import Background
 from training.factory.compose import Library, Picture, Scenery
+from training.factory.cutouts import Cutout
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +29,11 @@ SMALL_PX: Final = 112
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 SHARES: Final[dict[Style, dict[str, float]]] = {
-    "anime": {"paste-anime": 0.7, "scenes-anime": 0.16, "style-painted": 0.14},
+    "anime": {"paste-anime": 0.4, "style-figures": 0.34, "scenes-anime": 0.14, "style-painted": 0.12},
     "normal": {"real": 0.55, "style-photographs": 0.33, "scenes-normal": 0.12},
 }
 """Parts that each style's examples come from."""
-COUNTS: Final = {"style-painted": 700, "style-photographs": 1800}
+COUNTS: Final = {"style-painted": 700, "style-photographs": 1800, "style-figures": 4000}
 MIN_DRAWN_SHARE: Final = 0.08
 """A paste with less of it covered by drawn subjects may look like the photograph behind them: it teaches neither style."""
 
@@ -70,6 +72,39 @@ def painted(rng: np.random.Generator, library: Library) -> Picture:
         image, _ = composing.crop(rng, taken[int(rng.integers(len(taken)))].image, size_wh)
         image = composing.painterly(rng, image)
     return Picture(image, np.zeros(image.shape[:2], np.uint8), (), "anime")
+
+
+def figure(rng: np.random.Generator, library: Library) -> Picture:
+    """A drawn figure that stands large before a photograph: what a style classifier takes for a photograph most often."""
+    plain = photographs(library)
+    while True:
+        backdrop = photograph(rng, plain).image
+        if rng.random() < 0.3:
+            backdrop = composing.painterly(rng, backdrop)
+        objects = np.zeros(backdrop.shape[:2], np.uint8)
+        canvas = backdrop.astype(np.float32)
+        classes: list[int] = []
+        for _ in range(1 if rng.random() < 0.75 else 2):
+            cutout = _figure_cutout(rng, library)
+            classes.append(cutout.label)
+            composing.paste(rng, canvas, objects, cutout, len(classes), upright=True)
+        if np.count_nonzero(objects) >= MIN_DRAWN_SHARE * objects.size:
+            return Picture(np.clip(canvas, 0, 255).astype(np.uint8), objects, tuple(classes), "anime")
+
+
+def _figure_cutout(rng: np.random.Generator, library: Library) -> Cutout:
+    """A drawn person or animal of the library, or the largest subject of a drawn scene."""
+    drawn = [cutout for cutout in library.of_kind("drawn") if cutout.subject_class != "object"]
+    if drawn and rng.random() < 0.6:
+        return composing.by_source(rng, drawn, library.weights)
+    while True:
+        scene = scenes.draw(seed=int(rng.integers(1 << 30)), style="anime", split="factory", size_wh=(360, 360))
+        if not scene.objects:
+            continue
+        largest = max(scene.objects, key=lambda item: np.count_nonzero(item.mask))
+        image = cutouts.tidy(np.dstack([scene.image, np.where(largest.mask, 255, 0).astype(np.uint8)]))
+        if image is not None:
+            return Cutout(image, largest.subject_class, "drawn", "scenes", bust=bool(largest.mask[-1].any()))
 
 
 def view(rng: np.random.Generator | None, image: RGB, side_px: int = INPUT_PX) -> RGB:
@@ -122,7 +157,7 @@ def examples(parts: Mapping[str, corpus.Part]) -> dict[Style, list[tuple[str, np
 def clearly_styled(name: str, part: corpus.Part) -> npt.NDArray[np.int64]:
     """Indices of the pictures of a part that clearly are of its style: a paste without a drawn subject is a photograph."""
     indices = np.arange(len(part))
-    if not name.endswith("paste-anime"):
+    if not name.endswith(("paste-anime", "figures")):
         return indices
     return np.array([i for i in indices if np.count_nonzero(part.objects[i]) >= MIN_DRAWN_SHARE * part.objects[i].size])
 
@@ -222,4 +257,8 @@ def accuracy(model: Any, parts: Mapping[str, corpus.Part]) -> tuple[dict[str, fl
 def renderers(library: Library) -> dict[str, Callable[[np.random.Generator], Picture]]:
     """What renders each part of `COUNTS`."""
     plain = photographs(library)
-    return {"style-painted": lambda rng: painted(rng, library), "style-photographs": lambda rng: photograph(rng, plain)}
+    return {
+        "style-painted": lambda rng: painted(rng, library),
+        "style-photographs": lambda rng: photograph(rng, plain),
+        "style-figures": lambda rng: figure(rng, library),
+    }
