@@ -1,11 +1,13 @@
 """What a caller may ask for: one frozen model for each endpoint, unknown values refused with what is expected."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from serving.formats import Platform
-from sticker_studio.subjects import Subject
+from sticker_studio.subjects import Box, Group, Subject, Tap
+
+Fallback = Literal["none", "whole", "saliency"]
 
 MAX_CAPTION_CHARACTERS: Final = 120
 
@@ -15,6 +17,32 @@ def _number_text(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
+def _parsed_subject(value: Any) -> Any:
+    """`x,y` becomes a `Tap`, `left,top,right,bottom` a `Box`; all in 0..1 of the upright picture."""
+    if value in get_args(Group) or isinstance(value, Tap | Box):
+        return value
+    try:
+        numbers = [float(part) for part in str(value).split(",")]
+    except ValueError:
+        numbers = []
+    inside = all(0 <= number <= 1 for number in numbers)
+    if inside and len(numbers) == 2:
+        return Tap(*numbers)
+    if inside and len(numbers) == 4 and numbers[0] < numbers[2] and numbers[1] < numbers[3]:
+        return Box(*numbers)
+    raise ValueError("expected all, largest, a point x,y or a box left,top,right,bottom, each number in 0..1 of the picture")
+
+
+ChosenSubject = Annotated[
+    Subject,
+    BeforeValidator(_parsed_subject),
+    WithJsonSchema({"type": "string"}),
+    Field(description="all, largest, x,y (the subject at a point) or left,top,right,bottom (what is in a box); numbers in 0..1 of the upright picture"),
+]
+FallbackChoice = Annotated[
+    Fallback,
+    Field(description="where nothing is found: none refuses, whole takes the whole picture, saliency cuts out what stands out in colour"),
+]
 Caption = Annotated[str, BeforeValidator(_number_text), Field(max_length=MAX_CAPTION_CHARACTERS)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -32,8 +60,8 @@ class StickerOptions(_Options):
         description="whatsapp: 512x512 WebP of at most 100 KB; telegram: WebP, 512 px on the longer side, at most 512 KB; signal: 512x512 WebP of at most "
         "300 KB; discord: 320x320 PNG of at most 512 KB; webp, png: 512x512; svg: the same with its die-cut line as a path",
     )
-    subject: Subject = Field(default="all", description="all subjects, or the largest alone")
-    fallback: Literal["none", "whole"] = Field(default="none", description="whole: where nothing is found, the whole picture becomes the sticker")
+    subject: ChosenSubject = "all"
+    fallback: FallbackChoice = "none"
     outline_px: int | None = Field(
         default=None, ge=0, le=24, description="width of the die-cut outline in px of the finished sticker; 0: none; unset: as is customary (8; discord 0)"
     )
@@ -45,7 +73,8 @@ class CutoutOptions(_Options):
 
     crop: bool = Field(default=True, description="true: cut to the subject; false: the upright picture's size")
     format: Literal["png", "webp"] = Field(default="png", description="png or lossless webp, both with transparency")
-    subject: Subject = Field(default="all", description="all subjects, or the largest alone")
+    subject: ChosenSubject = "all"
+    fallback: FallbackChoice = "none"
 
 
 class ClassifyOptions(_Options):

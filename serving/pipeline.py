@@ -1,8 +1,9 @@
 """From a picture's bytes to a cut-out or a sticker; pure: no files, no network, no clock but the stage timer handed in."""
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal, Protocol
 
@@ -12,19 +13,23 @@ import numpy as np
 from serving import composer, export
 from serving.composer import Look
 from serving.formats import FORMATS
-from serving.options import CutoutOptions, StickerOptions
-from sticker_studio import images, masks, refine, subjects
+from serving.options import CutoutOptions, Fallback, StickerOptions
+from sticker_studio import images, masks, refine, saliency, subjects
 from sticker_studio.errors import NothingFound
-from sticker_studio.subjects import Subject
+from sticker_studio.subjects import Box, Subject, Tap
 from sticker_studio.types import RGB, RGBA, STYLES, Alpha, Detection, Style
 
 WORK_SIDE_PX: Final = 1024
 """Cut-outs are refined on a view of at most this side."""
 LOOK_SIDE_PX: Final = 384
 """Subjects are sought on a view of at most this side: the networks see less, and what is found must be joined and cleaned at this size."""
+TAP_REACHES: Final = (0.25, 0.12)
+"""How far around a tap is looked at more closely, in shares of the picture, where the first look saw nothing there."""
+BOX_ROOM: Final = 0.08
+"""Around a box, that the network sees beside it, as a share of its longer side."""
 _SEEN_THROUGH: Final = 0.01
 
-How = Literal["segmentor", "alpha", "whole"]
+How = Literal["segmentor", "alpha", "strokes", "saliency", "whole"]
 StageTimer = Callable[[str], AbstractContextManager[object]]
 
 
@@ -71,6 +76,23 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Strokes:
+    """What a person says of a picture, HxW of any size over the whole of it: 1 where it surely is background (`erase`) or subject (`restore`)."""
+
+    erase: Alpha | None = None
+    restore: Alpha | None = None
+
+    def on(self, alpha: Alpha, box_xyxy: tuple[float, float, float, float] = (0, 0, 1, 1)) -> Alpha:
+        """`alpha` (HxW of the part `box_xyxy`, in 0..1 of the picture) with the strokes on it; the later word is `restore`'s."""
+        mended = alpha
+        if self.erase is not None:
+            mended = mended * (1 - sampled(self.erase, box_xyxy, alpha.shape))
+        if self.restore is not None:
+            mended = np.maximum(mended, sampled(self.restore, box_xyxy, alpha.shape))
+        return np.asarray(mended, np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """What to cut out of a picture: `probability` is HxW of the picture, or of the picture scaled down."""
 
@@ -78,7 +100,14 @@ class Found:
     style_probability: float
     probability: Alpha
     how: How
-    subjects: int
+    detections: tuple[Detection, ...] = ()
+    """What the segmentor saw of it, at the size of `probability`."""
+    strokes: Strokes | None = None
+
+    @property
+    def subjects(self) -> int:
+        """How many subjects are cut out."""
+        return 1 if self.how == "alpha" else len(self.detections)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,34 +159,137 @@ def view_alpha(alpha: Alpha, shape_hw: tuple[int, ...]) -> Alpha:
     return np.asarray(cv2.resize(alpha, (shape_hw[1], shape_hw[0]), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.float32)
 
 
-def find(picture: Picture, models: Models, *, subject: Subject, whole: bool, timer: StageTimer = untimed) -> Found:
-    """What to cut out. Raises `NothingFound` with the remedy, unless `whole` lets the whole picture stand in."""
+def find(
+    picture: Picture, models: Models, *, subject: Subject, fallback: Fallback = "none", strokes: Strokes | None = None, timer: StageTimer = untimed
+) -> Found:
+    """What to cut out. Raises `NothingFound` with the remedy, unless `fallback` or `strokes` say what stands in."""
     with timer("classify"):
         style, probability = style_of(picture, models.classifier)
     if picture.own_alpha is not None:
         seen = view_alpha(picture.own_alpha, images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX).shape[:2])
-        return Found(style=style, style_probability=probability, probability=seen, how="alpha", subjects=1)
+        return Found(style=style, style_probability=probability, probability=_mended(seen, strokes), how="alpha", strokes=strokes)
     with timer("segment"):
-        seen_pixels = picture.small
-        chosen = subjects.choose(models.segmentors[style].segment(seen_pixels), subject)
-        joined = subjects.join(chosen, seen_pixels.shape[:2])
-    if joined is not None:
-        return Found(style=style, style_probability=probability, probability=joined, how="segmentor", subjects=len(chosen))
-    if not whole:
-        raise NothingFound(
-            f"expected a subject that stands out, found none with the {style} model; crop the picture closer to the subject, or send fallback=whole"
-        )
-    return Found(style=style, style_probability=probability, probability=np.ones(seen_pixels.shape[:2], np.float32), how="whole", subjects=0)
+        chosen, joined = _seen(picture, models.segmentors[style], subject)
+        how: How = "segmentor"
+        if joined is None and fallback == "saliency":
+            joined, how = _salient(picture, subject), "saliency"
+    shape = picture.small.shape[:2]
+    if joined is None and strokes is not None and strokes.restore is not None:
+        joined, how = np.zeros(shape, np.float32), "strokes"
+    if joined is None and fallback == "whole":
+        joined, how = np.ones(shape, np.float32), "whole"
+    if joined is None:
+        raise NothingFound(_told_nothing(style, subject, fallback))
+    mended = _mended(joined, strokes)
+    if not (mended >= 0.5).any():
+        raise NothingFound("expected something left after erasing, got nothing; erase less, or restore a part")
+    return Found(style=style, style_probability=probability, probability=mended, how=how, detections=tuple(chosen), strokes=strokes)
+
+
+def _told_nothing(style: Style, subject: Subject, fallback: Fallback) -> str:
+    where = {Tap: " at that point", Box: " in that box"}.get(type(subject), "")
+    tried = "" if fallback == "none" else f" and nothing by {fallback}"
+    offered = "fallback=whole" if fallback == "saliency" else "fallback=saliency (what stands out in colour) or fallback=whole"
+    return f"expected a subject that stands out{where}, found none with the {style} model{tried}; crop the picture closer to the subject, or send {offered}"
+
+
+def _seen(picture: Picture, segmentor: SubjectFinder, subject: Subject) -> tuple[list[Detection], Alpha | None]:
+    """The chosen detections and their joined probability, both HxW of the picture scaled down."""
+    if isinstance(subject, Box):
+        return _seen_within(picture, segmentor, subject)
+    detections = segmentor.segment(picture.small)
+    if not isinstance(subject, Tap):
+        chosen = subjects.choose(detections, subject)
+        return chosen, subjects.join(chosen, picture.small.shape[:2])
+    chosen = subjects.at(detections, subject)
+    joined = subjects.join(chosen, picture.small.shape[:2])
+    for reach in TAP_REACHES:
+        if joined is None:  # a closer look at what lies around the point
+            chosen, joined = _seen_within(picture, segmentor, _around(subject, reach), tap=subject)
+    return chosen, joined
+
+
+def _around(tap: Tap, reach: float) -> Box:
+    left, top = (min(max(0.0, value - reach), 1 - 2 * reach) for value in (tap.x, tap.y))
+    return Box(left, top, left + 2 * reach, top + 2 * reach)
+
+
+def _seen_within(picture: Picture, segmentor: SubjectFinder, box: Box, *, tap: Tap | None = None) -> tuple[list[Detection], Alpha | None]:
+    """As `_seen`, looking at `box` alone with a little around it, and cutting out nothing beyond it; with a `tap` only what is under it."""
+    height, width = picture.pixels.shape[:2]
+    room = BOX_ROOM * max(box.right - box.left, box.bottom - box.top)
+    left, top = int(max(0.0, box.left - room) * width), int(max(0.0, box.top - room) * height)
+    right, bottom = math.ceil(min(1.0, box.right + room) * width), math.ceil(min(1.0, box.bottom + room) * height)
+    window = images.shrink(picture.pixels[top:bottom, left:right], max_side_px=LOOK_SIDE_PX)
+    detections = segmentor.segment(np.ascontiguousarray(window))
+    if tap is None:
+        chosen = subjects.choose(detections, "all")
+    else:
+        chosen = subjects.at(detections, Tap((tap.x * width - left) / (right - left), (tap.y * height - top) / (bottom - top)))
+    joined = subjects.join(chosen, window.shape[:2])
+    if joined is None:
+        return [], None
+    shape = images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX).shape[:2]
+    placed = (left / width, top / height, right / width, bottom / height)
+    inside = np.zeros(shape, bool)
+    inside[round(box.top * shape[0]) : round(box.bottom * shape[0]), round(box.left * shape[1]) : round(box.right * shape[1])] = True
+    whole = np.where(inside, spread(joined, placed, shape), np.float32(0))
+    if (whole >= 0.5).mean() < subjects.MIN_SUBJECT_SHARE / 20:
+        return [], None
+    return [_moved(detection, placed, shape) for detection in chosen], whole
+
+
+def _moved(detection: Detection, box_xyxy: tuple[float, float, float, float], shape_hw: tuple[int, ...]) -> Detection:
+    """A detection in a window as one in the whole picture of `shape_hw`."""
+    height, width = detection.probability.shape
+    left, top, right, bottom = box_xyxy
+    x, y = (right - left) / width * shape_hw[1], (bottom - top) / height * shape_hw[0]
+    x0, y0, x1, y1 = detection.box_xyxy
+    moved = (x0 * x + left * shape_hw[1], y0 * y + top * shape_hw[0], x1 * x + left * shape_hw[1], y1 * y + top * shape_hw[0])
+    return replace(detection, box_xyxy=moved, probability=spread(detection.probability, box_xyxy, shape_hw))
+
+
+def spread(alpha: Alpha, box_xyxy: tuple[float, float, float, float], shape_hw: tuple[int, ...]) -> Alpha:
+    """HxW of the part `box_xyxy` (in 0..1) laid into a picture of `shape_hw`, 0 around it."""
+    left, top, right, bottom = box_xyxy
+    x, y = alpha.shape[1] / ((right - left) * shape_hw[1]), alpha.shape[0] / ((bottom - top) * shape_hw[0])
+    matrix = np.array([[x, 0, -left * shape_hw[1] * x + 0.5 * x - 0.5], [0, y, -top * shape_hw[0] * y + 0.5 * y - 0.5]], np.float32)
+    size_wh = (shape_hw[1], shape_hw[0])
+    return np.asarray(cv2.warpAffine(alpha, matrix, size_wh, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT), np.float32)
+
+
+def _salient(picture: Picture, subject: Subject) -> Alpha | None:
+    """What stands out in colour, within the box where one is given, under the point where one is."""
+    seen = picture.small
+    height, width = seen.shape[:2]
+    mask = np.zeros((height, width), bool)
+    box = subject if isinstance(subject, Box) else Box(0, 0, 1, 1)
+    window = np.s_[round(box.top * height) : max(1, round(box.bottom * height)), round(box.left * width) : max(1, round(box.right * width))]
+    mask[window] = refine.without_specks(saliency.grabcut(seen[window]))
+    if isinstance(subject, Tap):
+        mask = masks.part_at(mask, subject.x, subject.y)
+    return mask.astype(np.float32) if mask.mean() >= subjects.MIN_SUBJECT_SHARE else None
+
+
+def _mended(alpha: Alpha, strokes: Strokes | None) -> Alpha:
+    """With strokes at `WORK_SIDE_PX`, so that a fine brush keeps its shape."""
+    if strokes is None:
+        return alpha
+    scale = max(1.0, WORK_SIDE_PX / max(alpha.shape))
+    return strokes.on(view_alpha(alpha, (round(alpha.shape[0] * scale), round(alpha.shape[1] * scale))))
 
 
 def full_alpha(picture: Picture, found: Found) -> Alpha:
     """Soft alpha HxW at the picture's size."""
+    shape = picture.pixels.shape[:2]
     if picture.own_alpha is not None:
-        return picture.own_alpha
-    if found.how == "whole":
-        return np.ones(picture.pixels.shape[:2], np.float32)
-    seen = images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX)
-    return view_alpha(refine.refine(seen, view_alpha(found.probability, seen.shape[:2])), picture.pixels.shape[:2])
+        alpha = picture.own_alpha
+    elif found.how == "whole":
+        alpha = np.ones(shape, np.float32)
+    else:
+        seen = images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX)
+        alpha = view_alpha(refine.refine(seen, view_alpha(found.probability, seen.shape[:2])), shape)
+    return alpha if found.strokes is None else found.strokes.on(alpha)
 
 
 def cutout(picture: Picture, found: Found, *, crop: bool) -> RGBA:
@@ -180,8 +312,12 @@ def sticker(picture: Picture, found: Found, look: Look) -> RGBA:
     size_wh = composer.fit((right - left, bottom - top), composer.content_wh(look, caption))
     pixels = resized(crop, size_wh)
     alpha = _alpha_at(picture, found, (left, top, right, bottom), size_wh)
-    if found.how == "segmentor":
+    if found.how not in ("alpha", "whole"):
         alpha = refine.refine(pixels, alpha)
+    if found.strokes is not None:
+        height, width = picture.pixels.shape[:2]
+        alpha = found.strokes.on(alpha, (left / width, top / height, right / width, bottom / height))
+    if found.how not in ("alpha", "whole"):
         pixels = refine.foreground_colours(pixels, alpha)
     return composer.compose(pixels, alpha, look, caption)
 
@@ -204,13 +340,21 @@ def resized(pixels: RGB, size_wh: tuple[int, int]) -> RGB:
 
 def _alpha_at(picture: Picture, found: Found, box: tuple[int, int, int, int], size_wh: tuple[int, int]) -> Alpha:
     """The part of the alpha within `box` (picture px) at `size_wh`."""
+    height, width = picture.pixels.shape[:2]
     source = picture.own_alpha if picture.own_alpha is not None else found.probability
-    scale_x, scale_y = source.shape[1] / picture.pixels.shape[1], source.shape[0] / picture.pixels.shape[0]
-    step_x, step_y = (box[2] - box[0]) * scale_x / size_wh[0], (box[3] - box[1]) * scale_y / size_wh[1]
+    return sampled(source, (box[0] / width, box[1] / height, box[2] / width, box[3] / height), size_wh[::-1])
+
+
+def sampled(source: Alpha, box_xyxy: tuple[float, float, float, float], shape_hw: tuple[int, ...]) -> Alpha:
+    """The part `box_xyxy` (in 0..1) of `source` (HxW) at `shape_hw`."""
+    height, width = source.shape
+    left, top, right, bottom = box_xyxy[0] * width, box_xyxy[1] * height, box_xyxy[2] * width, box_xyxy[3] * height
+    step_x, step_y = (right - left) / shape_hw[1], (bottom - top) / shape_hw[0]
+    size_wh = (shape_hw[1], shape_hw[0])
     if step_x > 1.5:  # shrinking: average, or fine alpha would alias
-        part = source[round(box[1] * scale_y) : round(box[3] * scale_y), round(box[0] * scale_x) : round(box[2] * scale_x)]
+        part = source[round(top) : max(round(top) + 1, round(bottom)), round(left) : max(round(left) + 1, round(right))]
         return np.asarray(cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA), np.float32)
-    matrix = np.array([[step_x, 0, box[0] * scale_x + 0.5 * step_x - 0.5], [0, step_y, box[1] * scale_y + 0.5 * step_y - 0.5]], np.float32)
+    matrix = np.array([[step_x, 0, left + 0.5 * step_x - 0.5], [0, step_y, top + 0.5 * step_y - 0.5]], np.float32)
     warped = cv2.warpAffine(source, matrix, size_wh, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.float32)
 
@@ -218,7 +362,7 @@ def _alpha_at(picture: Picture, found: Found, box: tuple[int, int, int, int], si
 # --- whole requests
 
 
-def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, timer: StageTimer = untimed) -> Made:
+def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, strokes: Strokes | None = None, timer: StageTimer = untimed) -> Made:
     """A picture to a finished sticker file. Raises `NothingFound`, `InputError` for the caption."""
     rules = FORMATS[options.platform]
     look = Look(
@@ -229,7 +373,7 @@ def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, t
         outline_rgb=rgb(options.outline_colour),
         caption=options.caption,
     )
-    found = find(picture, models, subject=options.subject, whole=options.fallback == "whole", timer=timer)
+    found = find(picture, models, subject=options.subject, fallback=options.fallback, strokes=strokes, timer=timer)
     with timer("compose"):
         pixels = sticker(picture, found, look)
     with timer("encode"):
@@ -237,9 +381,9 @@ def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, t
     return Made(exported=exported, found=found)
 
 
-def make_cutout(picture: Picture, models: Models, options: CutoutOptions, *, timer: StageTimer = untimed) -> Made:
+def make_cutout(picture: Picture, models: Models, options: CutoutOptions, *, strokes: Strokes | None = None, timer: StageTimer = untimed) -> Made:
     """A picture to a transparent cut-out file. Raises `NothingFound`."""
-    found = find(picture, models, subject=options.subject, whole=False, timer=timer)
+    found = find(picture, models, subject=options.subject, fallback=options.fallback, strokes=strokes, timer=timer)
     with timer("compose"):
         pixels = cutout(picture, found, crop=options.crop)
     with timer("encode"):

@@ -33,6 +33,14 @@ def to_polygons(mask: Mask, *, epsilon_ratio: float = 0.002, min_area_px: float 
     return polygons
 
 
+def part_at(mask: Mask, x: float, y: float) -> Mask:
+    """The connected part of HxW `mask` under the point `x`, `y` (0..1); all false where there is none."""
+    height, width = mask.shape
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    here = labels[min(height - 1, int(y * height)), min(width - 1, int(x * width))]
+    return np.asarray((labels == here) & mask)
+
+
 def iou(a: Mask, b: Mask) -> float:
     """Intersection over union of two HxW masks; 1.0 when both are empty."""
     union = np.logical_or(a, b).sum()

@@ -112,8 +112,8 @@ def test_specks_go_and_pinholes_close_but_real_parts_and_holes_stay() -> None:
 def test_the_largest_subject_or_all_of_them() -> None:
     big, small = disc(400, 260, x=0.3), disc(400, 260, x=0.8, radius=0.15)
     picture, three = Picture(pixels=drawn(big | small)), models(small, big)
-    largest = pipeline.find(picture, three, subject="largest", whole=False)
-    everything = pipeline.find(picture, three, subject="all", whole=False)
+    largest = pipeline.find(picture, three, subject="largest")
+    everything = pipeline.find(picture, three, subject="all")
     assert masks.iou(pipeline.view_alpha(largest.probability, big.shape) >= 0.5, big) > 0.9
     assert masks.iou(pipeline.view_alpha(everything.probability, big.shape) >= 0.5, big | small) > 0.9
     assert (largest.subjects, everything.subjects) == (1, 2)
@@ -123,7 +123,7 @@ def test_nothing_or_a_mere_speck_is_nothing_found() -> None:
     empty = disc(400, 260, radius=0.02)
     for truths in ([], [empty]):
         with pytest.raises(NothingFound, match="fallback=whole"):
-            pipeline.find(Picture(pixels=drawn(empty)), models(*truths, cell_px=1), subject="all", whole=False)
+            pipeline.find(Picture(pixels=drawn(empty)), models(*truths, cell_px=1), subject="all")
 
 
 def test_a_large_picture_is_looked_at_in_a_smaller_view_and_cut_out_at_its_own_size() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sticker_studio import subjects
-from sticker_studio.subjects import Subject
+from sticker_studio.subjects import Group
 from sticker_studio.types import Detection
 
 SHAPE = (40, 60)
@@ -17,7 +17,7 @@ def detection(left: int, right: int, score: float, *, top: int = 0) -> Detection
     return Detection(subject_class="object", score=score, box_xyxy=(left, top, right, SHAPE[0]), probability=probability)
 
 
-def columns(detections: list[Detection], subject: Subject) -> list[int]:
+def columns(detections: list[Detection], subject: Group) -> list[int]:
     """Which of twelve columns, five px apart, are cut out."""
     return [int(x) for x in np.flatnonzero(subjects.cut(detections, subject, SHAPE)[20, 2::5])]
 
@@ -46,5 +46,5 @@ def test_parts_of_the_largest_subject_come_with_it() -> None:
 
 @pytest.mark.parametrize("subject", ["all", "largest"])
 @pytest.mark.parametrize("found", [[], [detection(0, 1, 0.9, top=38)]], ids=["nothing", "a speck"])
-def test_nothing_worth_cutting_is_an_empty_mask(subject: Subject, found: list[Detection]) -> None:
+def test_nothing_worth_cutting_is_an_empty_mask(subject: Group, found: list[Detection]) -> None:
     assert not subjects.cut(found, subject, SHAPE).any()

@@ -15,7 +15,7 @@ import numpy as np
 
 from labeling import cleaning
 from labeling.cleaning import Cut, Found
-from labeling.teachers.grabcut import grabcut
+from sticker_studio.saliency import grabcut
 from sticker_studio import fusion, images, refine, registry, subjects
 from sticker_studio.errors import ContractViolation, Unavailable
 from sticker_studio.inference import Segmentor

@@ -1,4 +1,4 @@
-"""A proposal without any weights: GrabCut from a rectangle a little inside the picture."""
+"""What stands out, without any weights: GrabCut from a rectangle. It proposes where no network saw anything, and is always named."""
 
 import cv2
 import numpy as np
