@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from sticker_studio.errors import InputError
 
@@ -49,6 +50,10 @@ class Settings(BaseModel):
     postgres_port: int = Field(default=5433, description="Port of the embedded PostgreSQL.")
     airflow_url: str = Field(default="", description="Airflow's address for the exporter and the demo; empty: loopback at airflow_port.")
     airflow_password: SecretStr = Field(default=SecretStr(""), description="Password of Airflow's admin; empty: read from <home>/secrets.")
+    stability_key: SecretStr = Field(default=SecretStr(""), description="Key of Stability AI (platform.stability.ai), for text to sticker; empty: not asked.")
+    stability_url: str = Field(default="https://api.stability.ai", description="Stability AI's address.")
+    modelslab_key: SecretStr = Field(default=SecretStr(""), description="Key of ModelsLab (modelslab.com), for text to sticker; empty: not asked.")
+    modelslab_url: str = Field(default="https://modelslab.com", description="ModelsLab's address.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -58,8 +63,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = "; ".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors())
-            raise InputError(f"settings: {problems}. .env.example lists every setting.") from error
+            raise InputError(f"settings: {'; '.join(map(_told, error.errors()))}. .env.example lists every setting.") from None
 
     @property
     def store_url(self) -> str:
@@ -83,3 +87,9 @@ class Settings(BaseModel):
     def dvc_workspace(self) -> Path:
         """The no-scm DVC workspace; its `data/` folder is what a snapshot tracks."""
         return self.home / "dvc"
+
+
+def _told(problem: ErrorDetails) -> str:
+    """One wrong variable in words. The value of an unknown one stays untold: it may be a key under a misspelt name."""
+    told = f"{PREFIX}{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+    return told if problem["type"] == "extra_forbidden" else f"{told}, got {problem['input']!r}"

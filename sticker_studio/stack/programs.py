@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from pydantic import SecretStr
+
 from sticker_studio.errors import Unavailable
 from sticker_studio.settings import PREFIX, Settings
 from sticker_studio.stack.layout import Layout, Secrets
@@ -153,7 +155,8 @@ def _joined(root: Path, path: str) -> str:
 
 
 def _settings_environment(settings: Settings, layout: Layout, *, registry: bool) -> dict[str, str]:
-    given = settings.model_dump(exclude={"airflow_password"})
+    # Secrets come with the inherited environment; dumped, they would be their masks.
+    given = settings.model_dump(exclude={name for name, value in settings if isinstance(value, SecretStr)})
     values = {f"{PREFIX}{name.upper()}": str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items() if value != ""}
     absolute = {
         f"{PREFIX}HOME": str(layout.home),
