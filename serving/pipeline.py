@@ -15,7 +15,7 @@ from serving.composer import Look
 from serving.formats import FORMATS
 from serving.options import CutoutOptions, Fallback, StickerOptions
 from sticker_studio import images, masks, refine, saliency, subjects
-from sticker_studio.errors import NothingFound
+from sticker_studio.errors import InputError, InputTooLarge, NothingFound
 from sticker_studio.subjects import Box, Subject, Tap
 from sticker_studio.types import RGB, RGBA, STYLES, Alpha, Detection, Style
 
@@ -27,6 +27,12 @@ TAP_REACHES: Final = (0.25, 0.12)
 """How far around a tap is looked at more closely, in shares of the picture, where the first look saw nothing there."""
 BOX_ROOM: Final = 0.08
 """Around a box, that the network sees beside it, as a share of its longer side."""
+MIN_SIDE_PX: Final = 16
+"""Smaller pictures are refused: nothing can be seen in them."""
+MAX_SIDE_PX: Final = 30_000
+"""Longer ones are refused: OpenCV's warps end at 32,767."""
+DETAIL_SIDE_PX: Final = 2000
+"""A picture decoded at no less than this has the pixels of a 512 px sticker where the subject spans a quarter of the longer side, or more."""
 _SEEN_THROUGH: Final = 0.01
 
 How = Literal["segmentor", "alpha", "strokes", "saliency", "whole"]
@@ -121,17 +127,22 @@ class Made:
 # --- steps
 
 
-def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
-    """Bytes to an upright picture. Errors as `images.open_upright`."""
-    image = images.open_upright(data, max_bytes=max_bytes, max_pixels=max_pixels)
-    if image.mode == "RGB":
-        return Picture(pixels=np.asarray(image))
-    rgba = np.asarray(image)
-    alpha = rgba[..., 3].astype(np.float32) / np.float32(255)
-    seen_through = float((alpha < 0.5).mean())
-    if _SEEN_THROUGH <= seen_through <= 1 - subjects.MIN_SUBJECT_SHARE:
-        return Picture(pixels=np.ascontiguousarray(rgba[..., :3]), own_alpha=alpha)
-    return Picture(pixels=over_white(rgba))
+def decode(data: bytes, *, max_bytes: int, max_pixels: int, wanted_side_px: int | None = None) -> Picture:
+    """Bytes to an upright picture; transparency that matters is kept as `own_alpha`, any other is laid over white.
+
+    `wanted_side_px` (for instance `DETAIL_SIDE_PX`) lets a large JPEG decode faster at 1/2 or less, no smaller than that on its longer side.
+    Errors as `images.open_upright`; `InputError` below `MIN_SIDE_PX`, `InputTooLarge` above `MAX_SIDE_PX`.
+    """
+    image = images.open_upright(data, max_bytes=max_bytes, max_pixels=max_pixels, wanted_side_px=wanted_side_px)
+    if min(image.size) < MIN_SIDE_PX:
+        raise InputError(f"expected a picture of at least {MIN_SIDE_PX} px a side, got {image.width}x{image.height}; send a larger one")
+    if max(image.size) > MAX_SIDE_PX:
+        raise InputTooLarge(f"expected sides of at most {MAX_SIDE_PX} px, got {image.width}x{image.height}; crop the picture or scale it down")
+    if image.mode == "RGBA":
+        alpha = np.asarray(image.getchannel("A"))
+        if _SEEN_THROUGH <= float((alpha < 128).mean()) <= 1 - subjects.MIN_SUBJECT_SHARE:
+            return Picture(pixels=np.asarray(image.convert("RGB")), own_alpha=alpha.astype(np.float32) / np.float32(255))
+    return Picture(pixels=images.over_white(image))
 
 
 def over_white(rgba: RGBA) -> RGB:
@@ -304,10 +315,13 @@ def cutout(picture: Picture, found: Found, *, crop: bool) -> RGBA:
     return np.dstack([colours, np.rint(part * 255).astype(np.uint8)])
 
 
-def sticker(picture: Picture, found: Found, look: Look) -> RGBA:
-    """The finished sticker: cropped, scaled, then edges, outline and caption at the final size."""
+def sticker(picture: Picture, found: Found, look: Look, *, box_xyxy: tuple[int, int, int, int] | None = None) -> RGBA:
+    """The finished sticker: cropped, scaled, then edges, outline and caption at the final size.
+
+    `box_xyxy` (picture px) is what to crop to; by default the subject's own box. The frames of an animation share one.
+    """
     caption = composer.laid_out_caption(look)
-    left, top, right, bottom = subject_box(found.probability, picture.pixels.shape[:2])
+    left, top, right, bottom = box_xyxy or subject_box(found.probability, picture.pixels.shape[:2])
     crop = picture.pixels[top:bottom, left:right]
     size_wh = composer.fit((right - left, bottom - top), composer.content_wh(look, caption))
     pixels = resized(crop, size_wh)
