@@ -1,0 +1,1 @@
+"""Pictures made of descriptions: the providers behind one protocol. `chain.create` asks them in turn."""
