@@ -7,7 +7,7 @@ counts of several workers are not added up.
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,12 @@ class ServiceMetrics:
         self._stage_s = prometheus.Histogram("sticker_stage_duration_seconds", "Time of one stage of the pipeline.", ["stage"], buckets=LATENCY_BUCKETS_S)
         self._nothing = prometheus.Counter("sticker_nothing_found_total", "Pictures in which no subject was found.", ["endpoint"])
         self._styles = prometheus.Counter("sticker_style_total", "Pictures by the style the classifier gave them.", ["style"])
-        self._cuts = prometheus.Counter("sticker_cutouts_total", "Cut-outs by how they were made: segmentor, alpha or whole.", ["how"])
+        self._cuts = prometheus.Counter("sticker_cutouts_total", "Cut-outs by how they were made: segmentor, alpha, strokes, saliency or whole.", ["how"])
         self._bytes = prometheus.Histogram(
             "sticker_output_bytes", "Size of finished files.", ["endpoint"], buckets=(10e3, 25e3, 50e3, 75e3, 100e3, 250e3, 1e6, 5e6)
         )
+        self._cache = prometheus.Counter("sticker_cache_total", "Finished files by whether they were in the cache.", ["outcome"])
+        self._feedback = prometheus.Counter("sticker_feedback_total", "Verdicts and corrected masks.", ["verdict", "consent"])
         self._swaps = prometheus.Counter("sticker_model_swaps_total", "Champions swapped in while serving.", ["model"])
         self._champion = prometheus.Gauge(
             "sticker_model_info", "1 for the version of each model that serves.", ["model", "version", "source"], multiprocess_mode="livemax"
@@ -60,11 +62,16 @@ class ServiceMetrics:
         """Count a picture without a subject."""
         self._nothing.labels(endpoint).inc()
 
-    def made(self, endpoint: str, *, style: str, how: str, size_bytes: int) -> None:
+    def made(self, endpoint: str, facts: Mapping[str, Any], *, cached: bool) -> None:
         """Count a finished file."""
-        self._styles.labels(style).inc()
-        self._cuts.labels(how).inc()
-        self._bytes.labels(endpoint).observe(size_bytes)
+        self._cache.labels("hit" if cached else "miss").inc()
+        self._styles.labels(facts["style"]).inc()
+        self._cuts.labels(facts["cut"]).inc()
+        self._bytes.labels(endpoint).observe(facts["bytes"])
+
+    def feedback(self, verdict: str, *, consent: bool) -> None:
+        """Count what somebody said of a sticker."""
+        self._feedback.labels(verdict, str(consent).lower()).inc()
 
     def serving(self, model: ResolvedModel) -> None:
         """Note which version serves; the one before it goes to 0."""

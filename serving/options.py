@@ -4,6 +4,8 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from serving.composer import CaptionAt, CaptionEdge, CaptionShape
+from serving.fonts import FontName
 from serving.formats import Platform
 from sticker_studio.subjects import Box, Group, Subject, Tap
 
@@ -45,16 +47,40 @@ FallbackChoice = Annotated[
 ]
 Caption = Annotated[str, BeforeValidator(_number_text), Field(max_length=MAX_CAPTION_CHARACTERS)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Background = Annotated[str, Field(pattern=r"^(transparent|#[0-9a-fA-F]{6}(,#[0-9a-fA-F]{6})?)$")]
 
 
-class _Options(BaseModel):
+def _parsed_caption_at(value: Any) -> Any:
+    """`x,y` becomes two numbers in 0..1 of the sticker."""
+    if value in get_args(CaptionEdge) or isinstance(value, tuple):
+        return value
+    try:
+        numbers = tuple(float(part) for part in str(value).split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) == 2 and all(0 <= number <= 1 for number in numbers):
+        return numbers
+    raise ValueError("expected auto, top, bottom or x,y, both numbers in 0..1 of the sticker")
+
+
+ChosenCaptionAt = Annotated[
+    CaptionAt,
+    BeforeValidator(_parsed_caption_at),
+    WithJsonSchema({"type": "string"}),
+    Field(description="auto: below the subject; top or bottom of the sticker, the subject making room; x,y: the caption's middle, in 0..1 of the sticker"),
+]
+
+
+class Options(BaseModel):
+    """Frozen, and nothing unknown."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class StickerOptions(_Options):
+class StickerOptions(Options):
     """Options of `POST /sticker`."""
 
-    caption: Caption = Field(default="", description="text under the subject, at most 120 characters")
+    caption: Caption = Field(default="", description="text in any script, emoji too, at most 120 characters; by default under the subject")
     platform: Platform = Field(
         default="whatsapp",
         description="whatsapp: 512x512 WebP of at most 100 KB; telegram: WebP, 512 px on the longer side, at most 512 KB; signal: 512x512 WebP of at most "
@@ -66,9 +92,18 @@ class StickerOptions(_Options):
         default=None, ge=0, le=24, description="width of the die-cut outline in px of the finished sticker; 0: none; unset: as is customary (8; discord 0)"
     )
     outline_colour: Colour = Field(default="#ffffff", description="colour of the outline, #rrggbb")
+    font: FontName = Field(default="rubik", description="font of the caption; characters that it lacks come from others")
+    caption_colour: Colour | None = Field(default=None, description="colour of the caption's letters, #rrggbb; unset: dark or white, whatever can be read")
+    caption_shape: CaptionShape = Field(default="straight", description="straight, or along an arc")
+    caption_at: ChosenCaptionAt = "auto"
+    shadow: bool = Field(default=False, description="a soft shadow below subject and caption")
+    margin_px: int | None = Field(
+        default=None, ge=0, le=64, description="what stays free at each side, in px of the finished sticker; unset: as is customary (16; telegram, discord 0)"
+    )
+    background: Background = Field(default="transparent", description="transparent, #rrggbb, or two colours from top to bottom: #rrggbb,#rrggbb")
 
 
-class CutoutOptions(_Options):
+class CutoutOptions(Options):
     """Options of `POST /cutout`."""
 
     crop: bool = Field(default=True, description="true: cut to the subject; false: the upright picture's size")
@@ -77,5 +112,20 @@ class CutoutOptions(_Options):
     fallback: FallbackChoice = "none"
 
 
-class ClassifyOptions(_Options):
+class ClassifyOptions(Options):
     """`POST /classify` has no options."""
+
+
+class SegmentOptions(Options):
+    """Options of `POST /segment`."""
+
+    subject: ChosenSubject = "all"
+    fallback: FallbackChoice = "none"
+
+
+class FeedbackOptions(Options):
+    """Options of `POST /feedback`."""
+
+    sticker: str = Field(min_length=1, max_length=64, description="id of the sticker, from the header X-Sticker-Id")
+    verdict: Literal["good", "bad", "corrected"] | None = Field(default=None, description="what you think of the cut-out")
+    consent: bool = Field(default=False, description="true: the picture may be kept, with the mask, to train models on; send the picture in `image`")

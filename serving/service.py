@@ -1,117 +1,133 @@
 """The sticker service on BentoML: `python -m serving serve`, or `bentoml serve serving.service:StickerService`."""
 
-import html
+import hashlib
+import json
 import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import bentoml
+import cachetools
 import cv2
 from bentoml.exceptions import BentoMLException
-from pydantic import BaseModel, Field, ValidationError
-from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
-from serving import pipeline
-from serving.edge import App, Edge
+from serving import animation, answers, feedback, pages, pipeline, reading, records
+from serving.answers import Finished, Stages
+from serving.edge import App, Edge, Gate, told_error
+from serving.jobs import JobRunner
 from serving.models import ChampionWatcher, Loaded, ModelSet
-from serving.options import ClassifyOptions, CutoutOptions, StickerOptions
-from sticker_studio.errors import NothingFound, StickerError
+from serving.options import ClassifyOptions, CutoutOptions, FeedbackOptions, SegmentOptions, StickerOptions
+from serving.pipeline import Made, Strokes
+from serving.reading import Accepted, Intake
+from serving.records import Item, Job, Kept, Records
+from sticker_studio.errors import InputError, NothingFound, StickerError, Unavailable
+from sticker_studio.fetch import allow_list
 from sticker_studio.settings import Settings
-from sticker_studio.types import CLASSIFIER, SEGMENTORS, Style
+from sticker_studio.store import ObjectStore
+from sticker_studio.types import CLASSIFIER, Style
 
 log = logging.getLogger(__name__)
 
-MAX_PIXELS: Final = 40_000_000
-TIMEOUT_S: Final = 60
-MAX_CONCURRENCY: Final = 64
-_MAX_FIELDS: Final = 20
+EXPOSED: Final = ["Server-Timing", "X-Sticker-Id", "X-Sticker-Style", "X-Sticker-Cut", "X-Sticker-Subjects", "X-Sticker-Bytes", "X-Sticker-Segmentor-Version"]
+"""Headers that pages of other origins may read."""
 
-_Options = TypeVar("_Options", bound=BaseModel)
+Picture = Annotated[Path, Field(description="the picture: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF; or send its web address as `url`")]
+Brush = Annotated[Path, Field(description="a mask of the picture's shape, bright or opaque where the brush went; optional")]
 
 
 class Refused(BentoMLException):
-    """A `StickerError` on its way through BentoML to an HTTP status."""
+    """A `StickerError` on its way through BentoML, before an API is called."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message, error_code=HTTPStatus(status))
+    def __init__(self, error: StickerError) -> None:
+        super().__init__(json.dumps(told_error(error)), error_code=HTTPStatus(error.http_status))
 
 
 class _Form(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML ships no types
-    """A multipart form with one file, read strictly.
+    """A request, read by `reading.read`; the fields beside `intake` are there for the documentation."""
 
-    BentoML's own reading fetches an address that stands where a file should (a way round every SSRF guard), takes JSON, and turns a
-    broken form into a 500.
-    """
-
-    options: ClassVar[type[BaseModel]]
-    image: Annotated[Path, Field(description="the picture: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF")]
+    options_type: ClassVar[type[BaseModel]]
+    accepted: ClassVar[Accepted]
+    intake: SkipJsonSchema[Any] = None
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: object) -> Self:
-        """Read the form. Raises `Refused` telling what was expected."""
-        fields = await _read_form(request)
-        file = fields.pop("image", None)
-        if not isinstance(file, UploadFile):
-            raise Refused("image: expected a file in the multipart field 'image', got " + ("text" if file else "none") + "; send the file itself", 400)
-        data = await file.read()
-        chosen = _checked(cls.options, fields)
-        form: Self = cls.model_construct(image=data, **chosen.model_dump())
+        """Read the request. Raises `Refused` telling what was expected."""
+        settings = current_service().settings
+        accepted = cls.accepted
+        if accepted.many:
+            accepted = Accepted(once=accepted.once, many=accepted.many, max_many=settings.upload_max_pictures, url=accepted.url)
+        try:
+            allow = allow_list(settings.fetch_allow)
+            intake = await reading.read(request, accepted, cls.options_type, max_bytes=settings.upload_max_bytes, allow=allow)
+        except StickerError as error:
+            raise Refused(error) from error
+        form: Self = cls.model_construct(**(dict.fromkeys(cls.model_fields) | {"intake": intake}))
         return form
 
 
-async def _read_form(request: Request) -> dict[str, Any]:
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        raise Refused(f"expected multipart/form-data with the field 'image', got {kind or 'no content type'}", 415)
-    try:
-        form = await request.form(max_files=1, max_fields=_MAX_FIELDS)
-    except ClientDisconnect as error:
-        raise Refused("the connection ended before the picture was whole; send it again", 400) from error
-    except Exception as error:
-        raise Refused(f"expected a well-formed multipart form with one file: {getattr(error, 'detail', error)}", 400) from error
-    names = [name for name, _ in form.multi_items()]
-    if len(names) != len(set(names)):
-        raise Refused(f"expected each field once, got {', '.join(sorted(names))}", 400)
-    return dict(form)
-
-
-def _checked(options: type[_Options], fields: dict[str, Any]) -> _Options:
-    if any(isinstance(value, UploadFile) for value in fields.values()):
-        raise Refused("expected one file, in the field 'image'", 400)
-    try:
-        return options.model_validate(fields)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {str(e['input'])[:60]!r}" for e in error.errors())
-        raise Refused(f"{problems}. Options: {', '.join(options.model_fields) or 'none'}", 400) from error
-
-
 class StickerForm(_Form, StickerOptions):
-    """Form of `POST /sticker`."""
+    """Request of `POST /sticker`."""
 
-    options = StickerOptions
+    options_type = StickerOptions
+    accepted = Accepted(once=("image", "erase", "restore"), url="image")
+    image: Picture
+    erase: Brush
+    restore: Brush
 
 
 class CutoutForm(_Form, CutoutOptions):
-    """Form of `POST /cutout`."""
+    """Request of `POST /cutout`."""
 
-    options = CutoutOptions
+    options_type = CutoutOptions
+    accepted = Accepted(once=("image", "erase", "restore"), url="image")
+    image: Picture
+    erase: Brush
+    restore: Brush
+
+
+class SegmentForm(_Form, SegmentOptions):
+    """Request of `POST /segment`."""
+
+    options_type = SegmentOptions
+    accepted = Accepted(once=("image",), url="image")
+    image: Picture
 
 
 class ClassifyForm(_Form, ClassifyOptions):
-    """Form of `POST /classify`."""
+    """Request of `POST /classify`."""
 
-    options = ClassifyOptions
+    options_type = ClassifyOptions
+    accepted = Accepted(once=("image",), url="image")
+    image: Picture
+
+
+class StickersForm(_Form, StickerOptions):
+    """Request of `POST /stickers`."""
+
+    options_type = StickerOptions
+    accepted = Accepted(many="images", url="images")
+    images: Annotated[list[Path], Field(description="the pictures; or their web addresses as `urls`")]
+
+
+class FeedbackForm(_Form, FeedbackOptions):
+    """Request of `POST /feedback`."""
+
+    options_type = FeedbackOptions
+    accepted = Accepted(once=("image", "mask"))
+    mask: Annotated[Path, Field(description="the corrected mask: bright, or opaque, where the subject is; optional")]
+    image: Annotated[Path, Field(description="the picture that the sticker was made of; with consent=true")]
 
 
 class StyleAnswer(BaseModel):
@@ -122,39 +138,24 @@ class StyleAnswer(BaseModel):
     version: str
 
 
-# --- pages that are not BentoML APIs (those are POST only)
+def _json(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
+    """A JSON answer; untyped, because an API's annotation is what its documentation shows."""
+    return JSONResponse(content, status_code=status, headers=headers)
 
 
-async def _models_page(request: Request) -> Response:
-    return JSONResponse({"models": current_service().models().describe()})
+def _answering(call: Callable[[Any, Intake], Any]) -> Callable[..., Any]:
+    """An API method that answers this project's errors in their one shape; the only place where they become HTTP statuses."""
 
+    @wraps(call)
+    def answer(self: Any, intake: Any, **_: Any) -> Any:
+        try:
+            return call(self, intake)
+        except StickerError as error:
+            if isinstance(error, NothingFound):
+                self.metrics.nothing_found(f"/{call.__name__}")
+            return _json(told_error(error), status=error.http_status)
 
-async def _health_page(request: Request) -> Response:
-    models = current_service().models().describe()
-    return JSONResponse({"status": "ok", "models": {name: model["version"] for name, model in models.items()}})
-
-
-async def _docs_page(request: Request) -> Response:
-    return HTMLResponse(DOCS_PAGE)
-
-
-DOCS_PAGE: Final = f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="UTF-8"><title>{html.escape("Sticker Studio service")}</title>
-<link rel="stylesheet" href="./static_content/swagger-ui.css"><link rel="stylesheet" href="./static_content/index.css">
-<link rel="icon" type="image/png" href="./static_content/favicon-light-32x32.png"></head>
-<body><div id="swagger-ui"></div>
-<script src="./static_content/swagger-ui-bundle.js"></script><script src="./static_content/swagger-ui-standalone-preset.js"></script>
-<script src="./static_content/swagger-initializer.js"></script></body></html>"""
-"""BentoML's own page without its tag manager."""
-
-PAGES: Final = Starlette(
-    routes=[
-        Route("/models", _models_page, methods=["GET"]),
-        Route("/health", _health_page, methods=["GET"]),
-        Route("/docs", _docs_page, methods=["GET"]),
-        Route("/", _docs_page, methods=["GET"]),
-    ]
-)
+    return answer
 
 
 class _Running:
@@ -173,28 +174,35 @@ def _count(endpoint: str, code: int, seconds: float) -> None:
         _Running.service.metrics.request(endpoint, code, seconds)
 
 
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 class _EdgedService(bentoml.Service):  # type: ignore[misc]  # BentoML ships no types
     """A BentoML service with `Edge` outermost (`Service.add_asgi_middleware` would put it inside the traffic limits and metrics), and with its
-    processes and threads taken from the settings when it starts rather than when it is imported."""
+    processes, threads and limits taken from the settings when it starts rather than when it is imported."""
 
     def inject_config(self) -> None:
         """Called by BentoML before it reads the configuration."""
         settings = Settings.from_env()
-        self.config.update(workers=settings.service_workers, threads=settings.service_threads)
+        traffic = {"timeout": settings.service_timeout_s, "max_concurrency": settings.service_concurrency}
+        self.config.update(workers=settings.service_workers, threads=settings.service_threads, traffic=traffic)
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> App:
         """The whole ASGI app."""
-        return Edge(super().to_asgi(is_main=is_main), max_body_bytes=Settings.from_env().upload_max_bytes, on_done=_count)
+        settings = Settings.from_env()
+        gate = Gate(_listed(settings.api_keys.get_secret_value()), per_minute=settings.rate_per_minute)
+        edge = Edge(super().to_asgi(is_main=is_main), max_body_bytes=settings.upload_max_bytes, gate=gate, on_done=_count)
+        if not settings.cors_origins:
+            return edge
+        methods, headers = ["GET", "POST", "DELETE"], ["Authorization", "X-Api-Key", "Content-Type"]
+        return CORSMiddleware(edge, allow_origins=_listed(settings.cors_origins), allow_methods=methods, allow_headers=headers, expose_headers=EXPOSED)
 
 
-@bentoml.asgi_app(PAGES, path="/", name="pages")
+@bentoml.asgi_app(pages.pages(current_service), path="/", name="pages")
 @bentoml.service(
-    service_class=_EdgedService,
-    name="sticker-studio",
-    description="Any picture in, a messaging-ready sticker out.",
-    traffic={"timeout": TIMEOUT_S, "max_concurrency": MAX_CONCURRENCY},
-    http={"cors": {"enabled": False}},
+    service_class=_EdgedService, name="sticker-studio", description="Any picture in, a messaging-ready sticker out.", http={"cors": {"enabled": False}}
 )
 class StickerService:
     """Stickers, cut-outs and styles over HTTP."""
@@ -202,14 +210,19 @@ class StickerService:
     def __init__(self) -> None:
         from serving.metrics import ServiceMetrics
 
-        settings = Settings.from_env()
+        self.settings = Settings.from_env()
         cv2.setNumThreads(1)
         self.metrics = ServiceMetrics()
-        self._watcher = ChampionWatcher(settings, on_swap=self._swapped, on_look=self.metrics.registry_up)
+        self._watcher = ChampionWatcher(self.settings, on_swap=self._swapped, on_look=self.metrics.registry_up)
         for loaded in self._watcher.current.by_name.values():
             self.metrics.serving(loaded.resolved)
-        self._max_bytes = settings.upload_max_bytes
+        self._store = ObjectStore(self.settings.store_url)
+        self.records = Records(records.engine(self.settings.records_url), self._store, ttl_s=self.settings.sticker_ttl_s)
+        self._cache: cachetools.LRUCache[str, Finished] = cachetools.LRUCache(self.settings.cache_max_bytes, getsizeof=lambda done: len(done.exported.data))
+        self._cache_lock = threading.Lock()
+        self._jobs = JobRunner(self.records, self._work)
         self._watcher.start()
+        self._jobs.start()
         threading.Thread(target=_follow_parent, name="parent-watcher", daemon=True).start()
         _Running.service = self
 
@@ -223,68 +236,152 @@ class StickerService:
     def _swapped(self, loaded: Loaded) -> None:
         self.metrics.swapped(loaded.resolved)
 
-    def _decoded(self, data: bytes) -> pipeline.Picture:
-        with self.metrics.stage("decode"):
-            return pipeline.decode(data, max_bytes=self._max_bytes, max_pixels=MAX_PIXELS)
+    def _decoded(self, data: bytes, stages: Stages) -> pipeline.Picture:
+        with stages("decode"):
+            return pipeline.decode(data, max_bytes=self.settings.upload_max_bytes, max_pixels=self.settings.upload_max_pixels)
+
+    # --- APIs
 
     @bentoml.api(route="/sticker", input_spec=StickerForm)  # type: ignore[untyped-decorator]
-    def sticker(self, image: bytes, **options: Any) -> Annotated[Path, bentoml.validators.ContentType("image/webp")]:
+    @_answering
+    def sticker(self, intake: Intake) -> Annotated[Path, bentoml.validators.ContentType("image/webp")]:
         """A picture to a messaging-ready sticker."""
-        chosen, models = StickerOptions(**options), self.models()
-        with _refusing("/sticker", self.metrics):
-            made = pipeline.make_sticker(self._decoded(image), models.for_pipeline(), chosen, timer=self.metrics.stage)
-        answer: Path = self._file("/sticker", made, models)
+        answer: Path = self._file("/sticker", intake, self._make_sticker)
         return answer
 
     @bentoml.api(route="/cutout", input_spec=CutoutForm)  # type: ignore[untyped-decorator]
-    def cutout(self, image: bytes, **options: Any) -> Annotated[Path, bentoml.validators.ContentType("image/png")]:
+    @_answering
+    def cutout(self, intake: Intake) -> Annotated[Path, bentoml.validators.ContentType("image/png")]:
         """A picture to its subject on a transparent ground."""
-        chosen, models = CutoutOptions(**options), self.models()
-        with _refusing("/cutout", self.metrics):
-            made = pipeline.make_cutout(self._decoded(image), models.for_pipeline(), chosen, timer=self.metrics.stage)
-        answer: Path = self._file("/cutout", made, models)
+        answer: Path = self._file("/cutout", intake, self._make_cutout)
+        return answer
+
+    @bentoml.api(route="/segment", input_spec=SegmentForm)  # type: ignore[untyped-decorator]
+    @_answering
+    def segment(self, intake: Intake) -> dict[str, Any]:
+        """The subjects of a picture: classes, scores, boxes and outlines, in 0..1 of the upright picture."""
+        stages = Stages(self.metrics.stage)
+        picture, models = self._decoded(intake.file("image"), stages), self.models()
+        found = pipeline.find(picture, models.for_pipeline(), subject=intake.options.subject, fallback=intake.options.fallback, timer=stages)
+        answer: dict[str, Any] = _json(answers.segments(found), headers={"Server-Timing": stages.header()})
         return answer
 
     @bentoml.api(route="/classify", input_spec=ClassifyForm)  # type: ignore[untyped-decorator]
-    def classify(self, image: bytes) -> StyleAnswer:
+    @_answering
+    def classify(self, intake: Intake) -> StyleAnswer:
         """The style of a picture: anime or normal."""
+        models, stages = self.models(), Stages(self.metrics.stage)
+        picture = self._decoded(intake.file("image"), stages)
+        with stages("classify"):
+            style, probability = pipeline.style_of(picture, models.for_pipeline().classifier)
+        told = StyleAnswer(style=style, probability=round(probability, 6), version=models.version(CLASSIFIER))
+        answer: StyleAnswer = _json(told.model_dump(), headers={"Server-Timing": stages.header()})
+        return answer
+
+    @bentoml.api(route="/stickers", input_spec=StickersForm)  # type: ignore[untyped-decorator]
+    @_answering
+    def stickers(self, intake: Intake) -> dict[str, Any]:
+        """Many pictures to stickers: a job, whose progress GET /jobs/{id} tells and DELETE /jobs/{id} cancels. One failure does not end the others."""
+        if not intake.many:
+            raise InputError("images: expected at least one picture, got none; send files in the field 'images', or their addresses as urls")
+        named = [(name or f"picture {number + 1}", data) for number, (name, data) in enumerate(zip(intake.names, intake.many, strict=True))]
+        answer: dict[str, Any] = self._queued("stickers", named, intake.options)
+        return answer
+
+    @bentoml.api(route="/feedback", input_spec=FeedbackForm)  # type: ignore[untyped-decorator]
+    @_answering
+    def feedback(self, intake: Intake) -> dict[str, Any]:
+        """A verdict on a sticker, or its corrected mask; with the picture only where its owner consents."""
+        options: FeedbackOptions = intake.options
+        kept = self.records.sticker(options.sticker)
+        picture, mask = intake.files.get("image"), intake.files.get("mask")
+        feedback_id = feedback.keep(self._store, kept, options, mask=mask, picture=picture, max_pixels=self.settings.upload_max_pixels)
+        self.metrics.feedback("corrected" if mask else options.verdict or "corrected", consent=options.consent)
+        answer: dict[str, Any] = _json({"id": feedback_id, "sticker": kept.id, "picture_kept": options.consent}, status=201)
+        return answer
+
+    # --- making
+
+    def _make_sticker(self, data: bytes, options: Any, strokes: Strokes | None, models: ModelSet, stages: Stages) -> Made:
+        if animation.is_animated(data):
+            limits = animation.Limits(
+                max_bytes=self.settings.upload_max_bytes, max_pixels=self.settings.upload_max_pixels, max_frames=self.settings.upload_max_frames
+            )
+            return animation.make(data, models.for_pipeline(), options, limits=limits, strokes=strokes, timer=stages)
+        return pipeline.make_sticker(self._decoded(data, stages), models.for_pipeline(), options, strokes=strokes, timer=stages)
+
+    def _make_cutout(self, data: bytes, options: Any, strokes: Strokes | None, models: ModelSet, stages: Stages) -> Made:
+        return pipeline.make_cutout(self._decoded(data, stages), models.for_pipeline(), options, strokes=strokes, timer=stages)
+
+    def _file(self, endpoint: str, intake: Intake, make: Callable[[bytes, Any, Strokes | None, ModelSet, Stages], Made]) -> Any:
+        """Make a file, or take it from the cache, keep it, and answer it as bytes with headers or as JSON."""
+        models, stages = self.models(), Stages(self.metrics.stage)
+        data = intake.file("image")
+        known = _fingerprint(endpoint, intake, models)
+        done = self._cached(known)
+        cached = done is not None
+        if done is None:
+            made = make(data, intake.options, self._strokes(intake), models, stages)
+            done = answers.finished(made, models, outlines=intake.wants_json)
+            self._remember(known, done)
+        kept = self._kept(done, data, intake.options, stages) if endpoint == "/sticker" else None
+        self.metrics.made(endpoint, done.facts, cached=cached)
+        headers = answers.headers(done.facts, stages, kept=kept, cached=cached)
+        if intake.wants_json:
+            return _json(answers.as_json(done, kept, stages), headers=headers)
+        return Response(done.exported.data, media_type=done.exported.mime, headers=headers)
+
+    def _strokes(self, intake: Intake) -> Strokes | None:
+        drawn = {
+            name: feedback.coverage(intake.files[name], max_pixels=self.settings.upload_max_pixels) for name in ("erase", "restore") if name in intake.files
+        }
+        return Strokes(**drawn) if drawn else None
+
+    def _kept(self, done: Finished, picture: bytes, options: BaseModel, stages: Stages) -> Kept | None:
+        """The record of a finished sticker; the picture itself is not kept, only its hash."""
+        if not self.settings.sticker_ttl_s:
+            return None
+        facts = {**done.facts, "options": options.model_dump(mode="json"), "picture_sha256": hashlib.sha256(picture).hexdigest()}
+        with stages("keep"):
+            return self.records.keep(done.exported.data, done.exported.mime, facts)
+
+    def _cached(self, known: str) -> Finished | None:
+        with self._cache_lock:
+            found: Finished | None = self._cache.get(known)
+            return found
+
+    def _remember(self, known: str, done: Finished) -> None:
+        if len(done.exported.data) <= self._cache.maxsize:
+            with self._cache_lock:
+                self._cache[known] = done
+
+    # --- jobs
+
+    def _queued(self, kind: str, inputs: list[tuple[str, bytes]], options: BaseModel) -> Any:
+        if not self.settings.sticker_ttl_s:
+            raise Unavailable("jobs: expected STICKER_STICKER_TTL_S above 0, got 0: nothing is kept; send the pictures one by one to /sticker")
+        job = self.records.add_job(kind, inputs, options.model_dump(mode="json"))
+        self._jobs.wake()
+        return _json(answers.job(job), status=202)
+
+    def _work(self, job: Job, item: Item, data: bytes) -> Mapping[str, Any]:
+        """One item of a job: a picture to a kept sticker."""
+        options = reading.checked(StickerOptions, job.options)
         models = self.models()
-        with _refusing("/classify", self.metrics):
-            picture = self._decoded(image)
-            with self.metrics.stage("classify"):
-                style, probability = pipeline.style_of(picture, models.for_pipeline().classifier)
-        return StyleAnswer(style=style, probability=round(probability, 6), version=models.version(CLASSIFIER))
-
-    def _file(self, endpoint: str, made: pipeline.Made, models: ModelSet) -> Any:
-        found, exported = made.found, made.exported
-        self.metrics.made(endpoint, style=found.style, how=found.how, size_bytes=len(exported.data))
-        return Response(exported.data, media_type=exported.mime, headers=_headers(made, models))
+        stages = Stages(self.metrics.stage)
+        done = answers.finished(self._make_sticker(data, options, None, models, stages), models, outlines=False)
+        kept = self._kept(done, data, options, stages)
+        self.metrics.made("/stickers", done.facts, cached=False)
+        return {"sticker": kept.id} if kept else {}
 
 
-def _headers(made: pipeline.Made, models: ModelSet) -> dict[str, str]:
-    found, segmentor = made.found, SEGMENTORS[made.found.style]
-    return {
-        "X-Sticker-Style": found.style,
-        "X-Sticker-Style-Probability": f"{found.style_probability:.4f}",
-        "X-Sticker-Classifier-Version": models.version(CLASSIFIER),
-        "X-Sticker-Segmentor": segmentor,
-        "X-Sticker-Segmentor-Version": models.version(segmentor),
-        "X-Sticker-Cut": found.how,
-        "X-Sticker-Subjects": str(found.subjects),
-        "X-Sticker-Quality": str(made.exported.quality),
-        "X-Sticker-Bytes": str(len(made.exported.data)),
-    }
-
-
-@contextmanager
-def _refusing(endpoint: str, metrics: Any) -> Iterator[None]:
-    """The one place where errors become HTTP statuses."""
-    try:
-        yield
-    except StickerError as error:
-        if isinstance(error, NothingFound):
-            metrics.nothing_found(endpoint)
-        raise Refused(str(error), error.http_status) from error
+def _fingerprint(endpoint: str, intake: Intake, models: ModelSet) -> str:
+    """The same picture, strokes, options and models give the same file."""
+    digest = hashlib.sha256(f"{endpoint} {intake.wants_json} {intake.options!r} {[loaded.sha256 for loaded in models.by_name.values()]}".encode())
+    for name in sorted(intake.files):
+        digest.update(f"{name} {len(intake.files[name])} ".encode())
+        digest.update(intake.files[name])
+    return digest.hexdigest()
 
 
 def _follow_parent() -> None:

@@ -6,6 +6,7 @@ StickerError                  anything this project raises on purpose
 │   ├── InputTooLarge         over a byte, pixel or time limit (HTTP 413)
 │   ├── UnsupportedInput      a format or option that is known but not served (HTTP 415)
 │   └── PromptRefused         a description that breaks a rule of `safety`; names the rule (HTTP 422)
+├── NotKept                   no such sticker or job: never made, deleted, or past its time (HTTP 404)
 ├── NothingFound              no subject in the picture (HTTP 422)
 ├── ContractViolation         data read back breaks its contract (a bug or a damaged file)
 ├── Unavailable               a needed package, weight, model or server is missing; names the remedy
@@ -24,6 +25,7 @@ StickerError                  anything this project raises on purpose
 Every message says what was expected, what came, and what to do.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -31,6 +33,16 @@ class StickerError(Exception):
     """Anything this project raises on purpose."""
 
     http_status = 500
+
+    @property
+    def code(self) -> str:
+        """The kind of error as a caller's program tells it apart: `nothing_found` for `NothingFound`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def message_and_remedy(self) -> tuple[str, str]:
+        """What was expected and what came, and what to do: the part after the last semicolon."""
+        message, _, remedy = str(self).rpartition("; ")
+        return (message, remedy) if message else (str(self), "")
 
 
 class InputError(StickerError):
@@ -63,6 +75,12 @@ class PromptRefused(InputError):
     def __init__(self, message: str, *, rule: str) -> None:
         super().__init__(message)
         self.rule = rule
+
+
+class NotKept(StickerError):
+    """No such sticker or job: never made, deleted, or past its time."""
+
+    http_status = 404
 
 
 class NothingFound(StickerError):

@@ -39,7 +39,18 @@ class Settings(BaseModel):
     service_host: str = Field(default="127.0.0.1", description="Address the sticker service and the Studio page listen on.")
     service_workers: int = Field(default=1, gt=0, description="Processes of the sticker service.")
     service_threads: int = Field(default=2, gt=0, description="Requests that one process of the sticker service works on at a time.")
+    service_concurrency: int = Field(default=64, gt=0, description="Requests that one process lets wait or work; more are answered 429.")
+    service_timeout_s: float = Field(default=60.0, gt=0, description="Seconds that a request may take; then it is answered 504.")
     upload_max_bytes: int = Field(default=20_000_000, gt=0, description="Largest request body that the sticker service takes, bytes.")
+    upload_max_pixels: int = Field(default=40_000_000, gt=0, description="Most pixels of one picture, read from its header before it is decoded.")
+    upload_max_frames: int = Field(default=300, gt=0, description="Most frames of an animated picture.")
+    upload_max_pictures: int = Field(default=120, gt=0, description="Most pictures of one job or pack.")
+    api_keys: SecretStr = Field(default=SecretStr(""), description="Keys, comma separated, one of which each POST must carry; empty: none needed.")
+    rate_per_minute: int = Field(default=0, ge=0, description="POSTs a minute and key (without keys: and address) that one process lets in; 0: no limit.")
+    cors_origins: str = Field(default="", description="Origins, comma separated, whose pages may call the service from a browser; * for all.")
+    sticker_ttl_s: float = Field(default=86_400.0, ge=0, description="Seconds that finished stickers and jobs are kept; 0: stickers are not kept, no jobs.")
+    cache_max_bytes: int = Field(default=64_000_000, ge=0, description="Memory of one process for answers to pictures and options seen before; 0: none.")
+    records: str = Field(default="", description="SQLAlchemy URL of the table of kept stickers and jobs; empty: SQLite in <home>/serving.db.")
     studio_port: int = Field(default=7860, description="Port of the Studio page.")
     airflow_port: int = Field(default=8080, description="Port of the Airflow UI and API.")
     mlflow_port: int = Field(default=5000, description="Port of MLflow.")
@@ -69,6 +80,11 @@ class Settings(BaseModel):
     def store_url(self) -> str:
         """URL of the object store."""
         return self.store or (self.home.absolute() / "store").as_uri()
+
+    @property
+    def records_url(self) -> str:
+        """SQLAlchemy URL of the service's records."""
+        return self.records or f"sqlite:///{self.home.absolute() / 'serving.db'}"
 
     @property
     def dvc_remote_url(self) -> str:

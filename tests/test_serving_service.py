@@ -91,9 +91,10 @@ def refusal(response: httpx.Response) -> str:
     """The message of an error, its one shape checked."""
     assert list(response.json()) == ["error"]
     error = response.json()["error"]
-    assert sorted(error) == ["message", "reason", "status"]
+    assert sorted(error) == ["code", "message", "remedy", "status"]
     assert error["status"] == response.status_code
-    return str(error["message"])
+    assert all(error.values())
+    return f"{error['message']}; {error['remedy']}"
 
 
 # --- what comes out
@@ -224,11 +225,11 @@ def test_an_address_in_place_of_the_file_is_refused_and_never_fetched(service: s
     ("path", "fields", "expected"),
     [
         pytest.param("/sticker", {"platform": "telegraph"}, "'whatsapp', 'telegram', 'signal', 'discord', 'webp', 'png' or 'svg'", id="platform"),
-        pytest.param("/sticker", {"subject": "none"}, "'all' or 'largest'", id="subject"),
+        pytest.param("/sticker", {"subject": "none"}, "all, largest, a point x,y or a box", id="subject"),
         pytest.param("/sticker", {"outline_px": "900"}, "outline_px", id="outline-too-wide"),
         pytest.param("/sticker", {"outline_colour": "red"}, "outline_colour", id="colour"),
         pytest.param("/sticker", {"caption": "x" * 121}, "caption", id="caption-too-long"),
-        pytest.param("/sticker", {"caption": "\U0001f984"}, "caption", id="caption-that-no-font-draws"),
+        pytest.param("/sticker", {"caption": "\ue000"}, "caption", id="caption-that-no-font-draws"),
         pytest.param("/sticker", {"colour": "#ffffff"}, "Options: caption, platform", id="unknown-option"),
         pytest.param("/cutout", {"crop": "perhaps"}, "crop", id="crop"),
         pytest.param("/cutout", {"format": "gif"}, "'png' or 'webp'", id="format"),
@@ -243,7 +244,8 @@ def test_an_option_that_is_not_served_is_named(service: str, path: str, fields: 
 @pytest.mark.parametrize(
     ("method", "path", "options", "status"),
     [
-        pytest.param("POST", "/sticker", {"json": {"image": "x"}}, 415, id="json"),
+        pytest.param("POST", "/sticker", {"json": {"image": "x"}}, 400, id="json-without-base64"),
+        pytest.param("POST", "/sticker", {"content": b"x", "headers": {"content-type": "text/plain"}}, 415, id="text"),
         pytest.param("POST", "/sticker", {"content": b"x", "headers": {"content-type": "application/vnd.bentoml+pickle"}}, 415, id="pickle"),
         pytest.param("POST", "/sticker", {"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, id="no-boundary"),
         pytest.param("POST", "/sticker", {"files": {"caption": (None, "x")}}, 400, id="no-file"),

@@ -1,0 +1,329 @@
+"""What an app developer builds on: JSON and addresses in, ids and links out, jobs, feedback, keys, rates and pages of other origins."""
+
+import base64
+import hashlib
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from serving_toys import fill_cache
+from test_serving_service import encoded, opened, post, refusal, running, scene
+
+from sticker_studio.store import ObjectStore
+
+KEY = "a-key-of-the-operator"
+
+
+class _Files(BaseHTTPRequestHandler):
+    """A picture, an endless one, and a redirect to the machine's own network."""
+
+    def do_GET(self) -> None:
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", "http://169.254.169.254/latest/meta-data")
+            self.end_headers()
+            return
+        body = b"\xff\xd8" * 2_000_000 if self.path == "/large" else PICTURE
+        self.send_response(404 if self.path == "/gone" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+PICTURE = encoded(scene())
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("api") / "var"
+    fill_cache(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(home: Path, files: str) -> Iterator[str]:
+    with running(home, STICKER_FETCH_ALLOW=files, STICKER_UPLOAD_MAX_BYTES="1500000", STICKER_UPLOAD_MAX_PICTURES="5") as (url, _):
+        yield url
+
+
+def store(home: Path) -> ObjectStore:
+    return ObjectStore((home / "store").as_uri())
+
+
+# --- ways in
+
+
+def test_a_picture_may_come_as_base64_in_json_and_gives_the_same_sticker(service: str) -> None:
+    by_form = post(service, "/sticker", PICTURE, platform="png", caption="hi")
+    for text in (base64.b64encode(PICTURE).decode(), "data:image/png;base64," + base64.b64encode(PICTURE).decode()):
+        by_json = httpx.post(f"{service}/sticker", json={"image": text, "platform": "png", "caption": "hi"}, timeout=60)
+        assert by_json.content == by_form.content
+
+
+def test_a_picture_may_come_from_an_address(service: str, files: str) -> None:
+    by_address = httpx.post(f"{service}/sticker", json={"url": f"http://{files}/picture.png"}, timeout=60)
+    assert by_address.content == post(service, "/sticker", PICTURE).content
+    by_form = httpx.post(f"{service}/cutout", files={"url": (None, f"http://{files}/picture.png")}, timeout=60)
+    assert opened(by_form).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "told"),
+    [
+        pytest.param("http://127.0.0.1:9/x", 400, "public internet", id="loopback"),
+        pytest.param("http://10.0.0.1/x", 400, "public internet", id="private"),
+        pytest.param("http://[::1]:9/x", 400, "public internet", id="loopback-v6"),
+        pytest.param("file:///etc/passwd", 400, "http or https", id="file"),
+        pytest.param("http://{files}/away", 400, "public internet", id="redirect-to-a-private-address"),
+        pytest.param("http://{files}/gone", 400, "404", id="dead-link"),
+        pytest.param("http://{files}/large", 413, "1500000", id="larger-than-the-limit"),
+        pytest.param("http://user:secret@{files}/x", 400, "user name", id="with-a-password"),
+        pytest.param(7, 400, "as text", id="a-number"),
+    ],
+)
+def test_an_address_that_may_not_or_cannot_be_fetched_is_the_callers_error(service: str, files: str, address: object, status: int, told: str) -> None:
+    sent = address.format(files=files) if isinstance(address, str) else address
+    response = httpx.post(f"{service}/sticker", json={"url": sent}, timeout=60)
+    assert response.status_code == status
+    assert told in refusal(response)
+    assert "secret" not in response.text
+
+
+# --- ways out
+
+
+def test_the_json_answer_holds_the_same_file_and_says_what_was_found(service: str) -> None:
+    plain = post(service, "/sticker", PICTURE)
+    answer = httpx.post(f"{service}/sticker", files={"image": ("p", PICTURE)}, headers={"accept": "application/json"}, timeout=60).json()
+    assert base64.b64decode(answer["file"]) == plain.content
+    assert (answer["style"], answer["segmentor_version"], answer["cut"]) == ("normal", "7", "segmentor")
+    (found,) = answer["found"]
+    outline = np.array(found["polygons"][0])
+    assert np.abs((outline.min(axis=0) + outline.max(axis=0)) / 2 - (0.4, 0.5)).max() < 0.02
+    assert {"decode", "classify", "segment", "compose", "encode", "keep"} <= set(answer["stages_ms"])
+    assert httpx.get(service + answer["link"]).content == plain.content
+
+
+def test_segment_tells_the_subjects_without_a_file(service: str) -> None:
+    answer = post(service, "/segment", PICTURE).json()
+    assert [one["class"] for one in answer["found"]] == ["person"]
+    assert 0 <= min(answer["found"][0]["box"]) <= max(answer["found"][0]["box"]) <= 1
+
+
+def test_a_tap_on_nothing_is_a_422_that_offers_what_may_stand_in(service: str) -> None:
+    response = post(service, "/sticker", PICTURE, subject="0.95,0.1")
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "nothing_found")
+    assert "fallback=saliency" in refusal(response)
+
+
+def test_the_brush_erases_and_restores(service: str) -> None:
+    brush = np.zeros((100, 150), np.uint8)
+    brush[:, :60] = 255
+    response = httpx.post(f"{service}/cutout", files={"image": ("p", PICTURE), "erase": ("b", encoded(brush))}, data={"crop": "false"}, timeout=60)
+    alpha = np.asarray(opened(response))[..., 3]
+    assert not alpha[:, :118].any()
+    assert alpha[100, 140] == 255
+
+
+# --- what is kept
+
+
+def test_a_sticker_is_kept_under_an_id_that_nobody_guesses_until_it_is_deleted(service: str, home: Path) -> None:
+    one, other = (post(service, "/sticker", PICTURE) for _ in range(2))
+    assert (one.headers["x-sticker-cache"], other.headers["x-sticker-cache"]) == ("hit", "hit")
+    ids = [response.headers["x-sticker-id"] for response in (one, other)]
+    assert ids[0] != ids[1]
+    assert min(map(len, ids)) >= 22
+    record = httpx.get(f"{service}/stickers/{ids[0]}", headers={"accept": "application/json"}).json()
+    assert record["picture_sha256"] == hashlib.sha256(PICTURE).hexdigest()
+    assert record["options"]["platform"] == "whatsapp"
+    assert httpx.delete(f"{service}/stickers/{ids[0]}").status_code == 204
+    gone = httpx.get(f"{service}/stickers/{ids[0]}")
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "not_kept")
+    assert "make it again" in refusal(gone)
+    assert httpx.get(f"{service}/stickers/{ids[1]}").content == other.content
+    assert not store(home).exists(f"stickers/{ids[0][:2]}/{ids[0]}")
+
+
+def test_no_picture_is_kept_without_consent(service: str, home: Path) -> None:
+    post(service, "/sticker", PICTURE)
+    assert PICTURE not in [store(home).get(key) for folder in ("stickers", "jobs", "feedback") for key in store(home).keys(folder)]
+
+
+def sticker_id(service: str, picture: bytes = PICTURE) -> str:
+    return str(post(service, "/sticker", picture).headers["x-sticker-id"])
+
+
+def mask(width: int = 300, height: int = 200) -> bytes:
+    return encoded(np.where(np.mgrid[:height, :width][1] < width / 2, 255, 0).astype(np.uint8))
+
+
+def folder_of(home: Path, feedback_id: str) -> dict[str, bytes]:
+    return {key.rpartition("/")[2]: store(home).get(key) for key in store(home).keys("feedback") if f"/{feedback_id}/" in key}
+
+
+def test_a_corrected_mask_is_kept_with_its_picture_where_the_owner_consents(service: str, home: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera's maker"
+    picture = encoded(scene(), "JPEG", exif=exif)
+    files = {"mask": ("m", mask(150, 100)), "image": ("p", picture)}
+    response = httpx.post(f"{service}/feedback", data={"sticker": sticker_id(service, picture), "consent": "true"}, files=files, timeout=60)
+    assert response.status_code == 201
+    kept = folder_of(home, response.json()["id"])
+    assert sorted(kept) == ["feedback.json", "mask.png", "picture.jpg"]
+    assert Image.open(io.BytesIO(kept["mask.png"])).size == Image.open(io.BytesIO(kept["picture.jpg"])).size == (300, 200)
+    assert b"a camera's maker" not in kept["picture.jpg"]
+    said = json.loads(kept["feedback.json"])
+    assert (said["verdict"], said["consent"], said["made_by"]["style"]) == ("corrected", True, "normal")
+
+
+def test_without_consent_the_verdict_alone_is_kept(service: str, home: Path) -> None:
+    files = {"image": ("p", PICTURE)}
+    response = httpx.post(f"{service}/feedback", data={"sticker": sticker_id(service), "verdict": "bad"}, files=files, timeout=60)
+    assert sorted(folder_of(home, response.json()["id"])) == ["feedback.json"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent", "told"),
+    [
+        pytest.param({}, {}, "a verdict", id="nothing-said"),
+        pytest.param({"verdict": "bad", "consent": "true"}, {}, "send it again", id="consent-without-the-picture"),
+        pytest.param({"verdict": "bad", "consent": "true"}, {"image": encoded(scene(310, 200))}, "got another", id="another-picture"),
+        pytest.param({"consent": "true"}, {"image": PICTURE, "mask": mask(200, 200)}, "300x200", id="a-mask-of-another-shape"),
+        pytest.param({}, {"mask": b"no picture"}, "expected", id="a-broken-mask"),
+        pytest.param({"verdict": "awful"}, {}, "'good', 'bad' or 'corrected'", id="an-unknown-verdict"),
+    ],
+)
+def test_feedback_that_cannot_be_used_is_refused_and_leaves_nothing(
+    service: str, home: Path, fields: dict[str, str], sent: dict[str, bytes], told: str
+) -> None:
+    before = list(store(home).keys("feedback"))
+    parts = {
+        "sticker": (None, sticker_id(service)),
+        **{name: (None, value) for name, value in fields.items()},
+        **{name: (name, data) for name, data in sent.items()},
+    }
+    response = httpx.post(f"{service}/feedback", files=parts, timeout=60)
+    assert response.status_code == 400
+    assert told in refusal(response)
+    assert list(store(home).keys("feedback")) == before
+
+
+# --- jobs
+
+
+def finished(service: str, link: str, timeout_s: float = 30) -> dict[str, object]:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        job: dict[str, object] = httpx.get(service + link).json()
+        if job["state"] != "running":
+            return job
+        time.sleep(0.1)
+    raise AssertionError(f"the job is still running: {job}")
+
+
+def test_many_pictures_are_a_job_in_which_one_failure_does_not_end_the_others(service: str, home: Path) -> None:
+    pictures = [("a.png", PICTURE), ("broken.png", b"no picture"), ("empty.png", encoded(scene(subject=False))), ("b.png", encoded(scene(200, 300)))]
+    response = httpx.post(f"{service}/stickers", files=[("images", picture) for picture in pictures], data={"platform": "telegram"}, timeout=60)
+    assert response.status_code == 202
+    job = finished(service, response.json()["link"])
+    assert (job["state"], job["total"], job["finished"], job["failed"]) == ("done", 4, 4, 2)
+    items = job["items"]
+    assert isinstance(items, list)
+    assert [(item["name"], item["state"]) for item in items] == [("a.png", "done"), ("broken.png", "failed"), ("empty.png", "failed"), ("b.png", "done")]
+    assert [items[1]["error"]["code"], items[2]["error"]["code"]] == ["undecodable_image", "nothing_found"]
+    assert max(opened(httpx.get(service + items[3]["link"])).size) == 512
+    assert list(store(home).keys("jobs")) == []
+
+
+def test_a_job_may_be_cancelled_and_takes_addresses(service: str, files: str) -> None:
+    response = httpx.post(f"{service}/stickers", json={"urls": [f"http://{files}/{n}.png" for n in range(5)]}, timeout=60)
+    job = httpx.delete(service + response.json()["link"]).json()
+    ended = finished(service, job["link"])
+    assert ended["state"] in ("cancelled", "done")
+    assert {item["state"] for item in ended["items"]} <= {"done", "cancelled"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("count", "status"), [(0, 400), (6, 413)])
+def test_a_job_of_no_picture_or_too_many_is_refused(service: str, count: int, status: int) -> None:
+    response = httpx.post(f"{service}/stickers", json={"images": [base64.b64encode(PICTURE).decode()] * count}, timeout=60)
+    assert response.status_code == status
+    assert "picture" in refusal(response)
+
+
+def test_unknown_ids_are_told(service: str) -> None:
+    for method, path in (("GET", "/jobs/none"), ("DELETE", "/jobs/none"), ("GET", "/stickers/none"), ("DELETE", "/stickers/none")):
+        response = httpx.request(method, service + path)
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_kept")
+
+
+# --- who may
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("guarded") / "var"
+    fill_cache(folder)
+    settings = {"API_KEYS": f"{KEY}, another", "RATE_PER_MINUTE": "6", "CORS_ORIGINS": "https://app.example", "STICKER_TTL_S": "0", "CACHE_MAX_BYTES": "0"}
+    with running(folder, **{f"STICKER_{name}": value for name, value in settings.items()}) as (url, _):
+        yield url
+
+
+def test_only_who_has_a_key_may_send_pictures(guarded: str) -> None:
+    for headers in ({}, {"x-api-key": "guess"}, {"authorization": f"Bearer {KEY}x"}):
+        response = httpx.post(f"{guarded}/classify", files={"image": ("p", PICTURE)}, headers=headers, timeout=60)
+        assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+        assert "Authorization: Bearer" in refusal(response)
+    for headers in ({"x-api-key": "another"}, {"authorization": "Bearer another"}):
+        assert httpx.post(f"{guarded}/classify", files={"image": ("p", PICTURE)}, headers=headers, timeout=60).status_code == 200
+    assert httpx.get(f"{guarded}/models").status_code == 200
+
+
+def test_a_caller_over_its_rate_is_told_when_to_come_back_and_others_are_not_held_up(guarded: str) -> None:
+    codes = [httpx.post(f"{guarded}/classify", files={"image": ("p", PICTURE)}, headers={"x-api-key": KEY}, timeout=60) for _ in range(8)]
+    assert [response.status_code for response in codes].count(200) in (6, 7)
+    assert codes[-1].status_code == 429
+    assert 1 <= int(codes[-1].headers["retry-after"]) <= 10
+    assert "6 requests a minute" in refusal(codes[-1])
+    assert httpx.post(f"{guarded}/classify", files={"image": ("p", PICTURE)}, headers={"x-api-key": "another"}, timeout=60).status_code == 200
+
+
+def test_pages_of_a_named_origin_may_call_and_read_the_headers(guarded: str) -> None:
+    asked = {"origin": "https://app.example", "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    preflight = httpx.options(f"{guarded}/sticker", headers=asked)
+    assert preflight.headers["access-control-allow-origin"] == "https://app.example"
+    stranger = httpx.get(f"{guarded}/models", headers={"origin": "https://other.example"})
+    assert "access-control-allow-origin" not in stranger.headers
+    friend = httpx.get(f"{guarded}/models", headers={"origin": "https://app.example"})
+    assert "X-Sticker-Id" in friend.headers["access-control-expose-headers"]
+
+
+def test_with_no_time_to_live_nothing_is_kept_and_jobs_are_refused(guarded: str) -> None:
+    headers = {"x-api-key": "another"}
+    made = httpx.post(f"{guarded}/sticker", files={"image": ("p", PICTURE)}, headers=headers, timeout=60)
+    assert made.status_code == 200
+    assert "x-sticker-id" not in made.headers
+    job = httpx.post(f"{guarded}/stickers", files=[("images", ("p", PICTURE))], headers=headers, timeout=60)
+    assert job.status_code == 503
+    assert "STICKER_STICKER_TTL_S" in refusal(job)
