@@ -1,138 +1,325 @@
-"""Captions: the largest letters that fit, wrapped, outlined, and never clipped."""
+"""Captions: the largest letters that fit, in any script and with colour emoji, wrapped, straight or on an arc, outlined, and never clipped."""
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Final
+from functools import cache, lru_cache
+from itertools import pairwise
+from math import ceil, cos, sin
+from typing import Final, Literal
 
+import budoux
+import cv2
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+import regex
+import uharfbuzz as hb
 
+from serving import fonts, shaping
+from serving.fonts import FontName
+from serving.shaping import Line
 from sticker_studio.errors import InputError
-from sticker_studio.types import RGBA
+from sticker_studio.types import RGBA, Alpha
 
-BUNDLED: Final = Path(__file__).parent / "fonts" / "DejaVuSans-Bold.ttf"
-OTHER_FONTS: Final = (
-    Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc"),
-    Path("/usr/share/fonts/truetype/noto/NotoSansDevanagari-Bold.ttf"),
-    Path("/usr/share/fonts/truetype/noto/NotoSansThai-Bold.ttf"),
-    Path("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"),
-    Path("/usr/share/fonts/truetype/freefont/FreeSansBold.ttf"),
-)
-"""Tried in this order, where installed, for scripts that the bundled font lacks."""
+Colour = tuple[int, int, int]
+Bend = Literal["straight", "hill", "valley"]
+"""Straight, or on an arc: the middle highest (`hill`) or lowest (`valley`)."""
 
-LARGEST_PX: Final = 60
 SMALLEST_PX: Final = 14
 _STEP_PX: Final = 2
-INK: Final = (28, 28, 30, 255)
-_NOWHERE: Final = "\U000f8ffe"  # a private character that no font draws
+_LARGEST: Final = 0.55
+"""Size of the largest letters as a share of the height that a caption may have."""
+_FEWER_LINES: Final = ((1, 0.27), (2, 0.2))
+"""Fewer lines are better, as long as the letters are at least so large (share of the height): the subject keeps more room."""
+_FINE: Final = 2
+"""Drawn at twice the size and averaged."""
+_ARC_RAD: Final = 1.15
+_ARC_FULL_EM: Final = 5.0
+"""Text of that length or longer goes along the whole arc; shorter text along a part of it, so that short words do not lean."""
+
+WHITE: Final = (255, 255, 255)
+INK: Final = (28, 28, 30)
+BLACK: Final = (0, 0, 0)
+LEGIBLE: Final = 3.0
+"""Contrast ratio of letters and their outline (WCAG 2.2, 1.4.3, large text)."""
+VISIBLE: Final = 3.0
+"""Contrast ratio of the outline and what is under it (WCAG 2.2, 1.4.11)."""
+
+_NOTHING: Final = regex.compile(r"[\p{Default_Ignorable_Code_Point}\s]*")
+_DIRECTIONS: Final = regex.compile(r"[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]")
+_UNSPACED: Final = (
+    (regex.compile(r"[\p{Hiragana}\p{Katakana}]"), budoux.load_default_japanese_parser),
+    (regex.compile(r"\p{Han}"), budoux.load_default_simplified_chinese_parser),
+    (regex.compile(r"\p{Thai}"), budoux.load_default_thai_parser),
+)
+"""Scripts without spaces between words, and what finds the words (kana first: Japanese has Han characters too)."""
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A laid-out caption: `picture` is HxWx4, cut to its ink and stroke."""
+    """A laid-out caption without its colours: coverage (HxW) of the letters and of letters with outline, and the emoji (HxWx4)."""
 
-    picture: RGBA
+    letters: Alpha
+    emoji: RGBA
+    outlined: Alpha
     lines: tuple[str, ...]
     font_px: int
 
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in px, cut to the outline."""
+        return self.letters.shape[1], self.letters.shape[0]
 
-def layout(text: str, *, max_wh: tuple[int, int], stroke_colour: tuple[int, int, int] = (255, 255, 255)) -> Caption | None:
+
+@lru_cache(maxsize=16)
+def layout(text: str, *, max_wh: tuple[int, int], font: FontName = "rubik", bend: Bend = "straight") -> Caption | None:
     """`text` in the largest letters that fit into `max_wh` px; None for empty text.
 
-    Raises `InputError` for characters that no font here draws, and for text that is too long even in the smallest letters.
+    Kept for the next frame or preview: not to be written to. Raises `InputError` for characters that no font here draws, and for text that is too
+    long even in the smallest letters.
     """
-    clean = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    clean = cleaned(text)
     if not clean:
         return None
-    font_path = _font_for(clean)
-    for size in range(LARGEST_PX, SMALLEST_PX - 1, -_STEP_PX):
-        font, stroke = _font(font_path, size), max(2, round(size / 9))
-        lines = _wrap(clean, font, max_wh[0] - 2 * stroke)
-        too_tall = _step_px(size, stroke) * (len(lines) - 1) + size // 2 > max_wh[1]
-        if too_tall or (_breaks_words(lines, clean) and size > 2 * SMALLEST_PX):
-            continue
-        picture = _draw(_balanced(lines, font), font, stroke, stroke_colour)
-        if picture.shape[1] <= max_wh[0] and picture.shape[0] <= max_wh[1]:
-            return Caption(picture, _balanced(lines, font), size)
+    shaping.check_drawable(clean, font)
+    words, to_left = _words(clean), shaping.is_right_to_left(clean)
+    for most_lines, least_px in (*((lines, share * max_wh[1]) for lines, share in _FEWER_LINES), (len(clean), SMALLEST_PX)):
+        for size in range(int(_LARGEST * max_wh[1]), max(SMALLEST_PX, ceil(least_px)) - 1, -_STEP_PX):
+            wrapped = _wrap(words, font, (max_wh[0] - 2 * _stroke_px(size)) / size)
+            if len(wrapped.lines) > most_lines or (wrapped.broken and size > 2 * SMALLEST_PX):
+                continue
+            block = _block(_balanced(wrapped, words, font), font, size, bend, right_to_left=to_left)
+            if block.size_wh[0] <= max_wh[0] and block.size_wh[1] <= max_wh[1]:
+                return _drawn(block)
     raise InputError(f"caption: expected text that fits in {max_wh[0]}x{max_wh[1]} px, got {len(clean)} characters; shorten it")
 
 
-def _step_px(size_px: int, stroke_px: int) -> int:
-    return round(size_px * 1.08) + stroke_px
+def cleaned(text: str) -> str:
+    """One line in composed characters, without control characters; empty where nothing would be seen."""
+    composed = _DIRECTIONS.sub("", unicodedata.normalize("NFC", text))
+    kept = "".join(each if each.isprintable() or unicodedata.category(each) == "Cf" else " " for each in composed)
+    return "" if _NOTHING.fullmatch(kept) else " ".join(kept.split())
 
 
-@lru_cache(maxsize=64)
-def _font(path: Path, size_px: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(path), size_px)
+def paint(caption: Caption, *, ink: Colour, outline: Colour) -> RGBA:
+    """The caption in its colours, HxWx4."""
+    emoji = caption.emoji[..., 3:].astype(np.float32) / 255
+    letters = caption.letters[..., None]
+    mixed = np.asarray(ink, np.float32) * letters + np.asarray(outline, np.float32) * (1 - letters)
+    mixed = caption.emoji[..., :3] * emoji + mixed * (1 - emoji)
+    return np.dstack([np.rint(mixed), np.rint(caption.outlined * 255)]).astype(np.uint8)
 
 
-def _font_for(text: str) -> Path:
-    missing: dict[Path, str] = {}
-    for path in (BUNDLED, *(path for path in OTHER_FONTS if path.is_file())):
-        missing[path] = "".join(sorted(set(_undrawable(text, path))))
-        if not missing[path]:
-            return path
-    raise InputError(f"caption: expected characters that an installed font draws, got {missing[BUNDLED]!r}; leave them out")
+# --- colours
 
 
-def _undrawable(text: str, path: Path) -> Iterator[str]:
-    font = _font(path, 24)
-    nothing = bytes(font.getmask(_NOWHERE))
-    return (character for character in text if not character.isspace() and bytes(font.getmask(character)) == nothing)
+def contrast(one: Colour, other: Colour) -> float:
+    """Contrast ratio of two sRGB colours, 1 to 21 (WCAG 2.2)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
 
 
-def _wrap(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> tuple[str, ...]:
+def _luminance(colour: Colour) -> float:
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in (channel / 255 for channel in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def colours(*, ink: Colour | None, outline: Colour, under: Sequence[Colour] = ()) -> tuple[Colour, Colour]:
+    """Colours of letters and outline: the wanted ones where they are legible, else the nearest change that is.
+
+    Letters and outline have a contrast of at least `LEGIBLE`, and the outline has `VISIBLE` to every colour `under` it, where one of the tried
+    outlines (the wanted one, white, black) has. An `ink` is kept; without one the letters are dark, or white where those could not be read.
+    """
+    pairs = [(ink or max((INK, WHITE), key=lambda each: contrast(each, edge)), edge) for edge in (outline, WHITE, INK, BLACK)]
+    legible = [pair for pair in pairs if contrast(*pair) >= LEGIBLE]
+
+    def least(pair: tuple[Colour, Colour]) -> float:
+        return min([VISIBLE, *(contrast(pair[1], each) for each in under)])
+
+    return max(legible, key=least)
+
+
+# --- lines
+
+
+@dataclass(frozen=True)
+class _Word:
+    """A piece of text that may begin a line; `spaced`: a space stands before it within a line."""
+
+    text: str
+    spaced: bool
+
+
+@dataclass(frozen=True)
+class _Wrapped:
+    lines: tuple[str, ...]
+    broken: bool
+
+
+def _words(text: str) -> list[_Word]:
+    return [_Word(piece, number == 0) for word in text.split(" ") for number, piece in enumerate(_pieces(word))]
+
+
+def _pieces(word: str) -> list[str]:
+    load = next((load for script, load in _UNSPACED if script.search(word)), None)
+    return list(_parser(load).parse(word)) if load else [word]
+
+
+@cache
+def _parser(load: Callable[[], budoux.Parser]) -> budoux.Parser:
+    return load()
+
+
+def _advance(text: str, font: FontName) -> float:
+    return shaping.shaped(text, font).advance
+
+
+def _wrap(words: Sequence[_Word], font: FontName, width_em: float) -> _Wrapped:
     """Greedy lines; a word wider than a line is broken between characters."""
     lines: list[str] = []
-    for word in text.split(" "):
-        joined = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(joined) <= width_px:
-            lines[-1] = joined
-        else:
-            lines.extend(_pieces(word, font, width_px))
-    return tuple(lines)
+    filled, broken = 0.0, False
+    for word in words:
+        gap = " " if word.spaced else ""
+        wide, space = _advance(word.text, font), _advance(" ", font) if gap else 0.0
+        if lines and filled + space + wide <= width_em:
+            lines[-1] += gap + word.text
+            filled += space + wide
+            continue
+        parts = [word.text] if wide <= width_em else list(_broken(word.text, font, width_em))
+        broken |= len(parts) > 1
+        lines.extend(parts)
+        filled = _advance(parts[-1], font)
+    return _Wrapped(tuple(lines), broken)
 
 
-def _pieces(word: str, font: ImageFont.FreeTypeFont, width_px: int) -> Iterator[str]:
-    while font.getlength(word) > width_px and len(word) > 1:
-        end = next(count for count in range(1, len(word)) if count + 1 == len(word) or font.getlength(word[: count + 1]) > width_px)
-        yield word[:end]
-        word = word[end:]
-    yield word
+def _broken(word: str, font: FontName, width_em: float) -> Iterator[str]:
+    line, filled = "", 0.0
+    for grapheme in shaping.graphemes(word):
+        wide = _advance(grapheme, font)
+        if line and filled + wide > width_em:
+            yield line
+            line, filled = "", 0.0
+        line, filled = line + grapheme, filled + wide
+    yield line
 
 
-def _balanced(lines: tuple[str, ...], font: ImageFont.FreeTypeFont) -> tuple[str, ...]:
+def _balanced(wrapped: _Wrapped, words: Sequence[_Word], font: FontName) -> tuple[str, ...]:
     """As many lines, the longest as short as can be: `Happy birthday / Sylvie` looks better than `Happy / birthday Sylvie`."""
-    text, best = " ".join(lines), lines
-    widest = round(max(font.getlength(line) for line in lines))
-    for width in range(widest, widest // 2, -8):
-        tried = _wrap(text, font, width)
-        if len(tried) > len(lines) or " ".join(tried) != text:
+    best, widest = wrapped.lines, max(_advance(line, font) for line in wrapped.lines)
+    for tenths in range(round(10 * widest), round(5 * widest), -2):
+        tried = _wrap(words, font, tenths / 10)
+        if len(tried.lines) > len(best) or tried.broken:
             break
-        best = tried
+        best = tried.lines
     return best
 
 
-def _breaks_words(lines: tuple[str, ...], text: str) -> bool:
-    return " ".join(lines) != text
+# --- geometry
 
 
-def _draw(lines: tuple[str, ...], font: ImageFont.FreeTypeFont, stroke_px: int, stroke_colour: tuple[int, int, int]) -> RGBA:
-    """The lines centred, ink over stroke, cut to what is drawn: nothing can be clipped, whatever a font's glyphs overhang.
+@dataclass(frozen=True)
+class _Block:
+    """Lines under each other: `baselines_px` from the top of the ink; `ink_wh` and the finished `size_wh` in px; `turn_rad` along the arc."""
 
-    Line by line, on baselines of our own: Pillow spaces the lines of stroked text further apart than those of plain text.
-    """
-    pad = stroke_px + round(font.size)
-    step = _step_px(round(font.size), stroke_px)
-    size = (round(max(font.getlength(line) for line in lines)) + 2 * pad, step * (len(lines) - 1) + 2 * pad + round(font.size))
-    stroke, ink = Image.new("L", size, 0), Image.new("L", size, 0)
-    for layer, width in ((stroke, stroke_px), (ink, 0)):
-        for number, line in enumerate(lines):
-            baseline = (size[0] / 2, pad + round(font.size) + number * step)
-            ImageDraw.Draw(layer).text(baseline, line, fill=255, font=font, anchor="ms", stroke_width=width)
-    picture = Image.new("RGBA", size, (*stroke_colour, 0))
-    picture.paste(Image.new("RGBA", size, INK), (0, 0), ink)
-    picture.putalpha(ImageChops.lighter(stroke, ink))
-    return np.asarray(picture.crop(stroke.getbbox() or (0, 0, *size)))
+    lines: tuple[Line, ...]
+    baselines_px: tuple[float, ...]
+    size_px: int
+    ink_wh: tuple[float, float]
+    bend: Bend
+    turn_rad: float
+    size_wh: tuple[int, int]
+
+
+def _stroke_px(size_px: int) -> int:
+    return max(2, round(size_px / 9))
+
+
+def _block(texts: Sequence[str], font: FontName, size_px: int, bend: Bend, *, right_to_left: bool) -> _Block:
+    lines = tuple(shaping.shaped(text, font, right_to_left=right_to_left) for text in texts)
+    stroke, baselines = _stroke_px(size_px), [lines[0].top * size_px]
+    for above, below in pairwise(lines):
+        clear_of_each_other = (below.top - above.bottom) * size_px + stroke
+        baselines.append(baselines[-1] + max(1.08 * size_px + stroke, clear_of_each_other))
+    width = max(line.right - line.left for line in lines) * size_px
+    height = baselines[-1] - lines[-1].bottom * size_px
+    turn = 0.0 if bend == "straight" else _ARC_RAD * min(1.0, width / (_ARC_FULL_EM * size_px))
+    bent = _bent_wh(width, height, turn) if turn else (width, height)
+    return _Block(lines, tuple(baselines), size_px, (width, height), bend, turn, (int(bent[0]) + 2 * stroke + 2, int(bent[1]) + 2 * stroke + 2))
+
+
+def _bent_wh(width: float, height: float, turn_rad: float) -> tuple[float, float]:
+    """Size of a strip bent around a circle whose arc in the middle of the strip is as long as the strip."""
+    inner, outer = width / turn_rad - height / 2, width / turn_rad + height / 2
+    return 2 * outer * sin(turn_rad / 2), outer - inner * cos(turn_rad / 2)
+
+
+# --- drawing
+
+
+def _drawn(block: _Block) -> Caption:
+    """Letters and emoji, then the outline around both, cut to it: nothing can be clipped."""
+    letters, emoji = _strip(block)
+    if block.turn_rad:
+        places = _bend_map(block)
+        letters, emoji = _bent(letters, places), _bent(emoji, places)
+    ink = np.maximum(letters, emoji[..., 3])
+    distance = cv2.distanceTransform((ink < 128).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    outlined = _averaged(np.maximum(np.clip(_FINE * _stroke_px(block.size_px) + 0.5 - distance, 0, 1), ink.astype(np.float32) / 255))
+    left, top, width, height = cv2.boundingRect((outlined > 0).astype(np.uint8))
+    window = slice(top, top + height), slice(left, left + width)
+    coverage, colours_of_emoji = _averaged(letters.astype(np.float32) / 255), _straight(_averaged(emoji.astype(np.float32)))
+    return Caption(coverage[window], colours_of_emoji[window], outlined[window], tuple(line.text for line in block.lines), block.size_px)
+
+
+def _strip(block: _Block) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage of the letters (HxW) and the emoji (HxWx4, multiplied by their alpha), `_FINE` times as large, with room for the outline."""
+    room = _stroke_px(block.size_px) + 2
+    width, height = (_FINE * (int(side) + 2 * room) for side in block.ink_wh)
+    extents = hb.RasterExtents(0, 0, width, height, 0)
+    draw, paint_colours = hb.RasterDraw(), hb.RasterPaint()
+    draw.extents = paint_colours.extents = extents
+    scale = _FINE * block.size_px
+    for line, baseline in zip(block.lines, block.baselines_px, strict=True):
+        start = _FINE * (room + (block.ink_wh[0] - (line.right - line.left) * block.size_px) / 2) - line.left * scale
+        for glyph in line.glyphs:
+            font, layer = fonts.opened(glyph.font), paint_colours if glyph.font == fonts.EMOJI else draw
+            em = scale / font.face.upem
+            layer.transform = (em, 0, 0, em, start + glyph.x * scale, height - _FINE * (room + baseline) + glyph.y * scale)
+            (layer.paint_glyph if layer is paint_colours else layer.draw_glyph)(font, glyph.number)
+    return _pixels(draw.render(), 1)[..., 0], _pixels(paint_colours.render(), 4)[..., [2, 1, 0, 3]]
+
+
+def _pixels(image: hb.RasterImage, channels: int) -> np.ndarray:
+    """HxWxC from HarfBuzz's rows, which go from the bottom up."""
+    extents = image.extents
+    rows = np.frombuffer(image.buffer, np.uint8).reshape(extents.height, extents.stride)[::-1, : extents.width * channels]
+    return rows.reshape(extents.height, extents.width, channels)
+
+
+def _bend_map(block: _Block) -> tuple[np.ndarray, np.ndarray]:
+    """Where each px of the bent caption lies in its strip (x, y), `_FINE` times as large."""
+    room = _stroke_px(block.size_px) + 2
+    ink_width, ink_height = block.ink_wh
+    radius = ink_width / block.turn_rad
+    wide, high = _bent_wh(ink_width, ink_height, block.turn_rad)
+    rows, columns = np.mgrid[: _FINE * (int(high) + 2 * room), : _FINE * (int(wide) + 2 * room)].astype(np.float32) / _FINE
+    right, down = columns + 0.25 - room - wide / 2, rows + 0.25 - room
+    if block.bend == "valley":
+        down = high - down
+    centre = radius + ink_height / 2
+    outward = np.hypot(right, centre - down) - radius  # from the middle of the strip, away from the circle's centre
+    along = np.arctan2(right, centre - down) * radius
+    from_top = ink_height / 2 - outward if block.bend == "hill" else ink_height / 2 + outward
+    return (_FINE * (along + ink_width / 2 + room) - 0.5).astype(np.float32), (_FINE * (from_top + room) - 0.5).astype(np.float32)
+
+
+def _bent(strip: np.ndarray, places: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    return np.asarray(cv2.remap(np.ascontiguousarray(strip), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0))
+
+
+def _averaged(fine: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.resize(fine, (fine.shape[1] // _FINE, fine.shape[0] // _FINE), interpolation=cv2.INTER_AREA))
+
+
+def _straight(premultiplied: np.ndarray) -> RGBA:
+    alpha = premultiplied[..., 3:]
+    return np.dstack([np.rint(np.clip(premultiplied[..., :3] * 255 / np.maximum(alpha, 1), 0, 255)), np.rint(alpha)]).astype(np.uint8)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import captions, composer, export, pipeline
+from serving import composer, export, pipeline
 from serving.composer import Look
 from serving.options import CutoutOptions, StickerOptions
 from serving.pipeline import Models, Picture
 from sticker_studio import masks, refine
-from sticker_studio.errors import InputError, NothingFound
+from sticker_studio.errors import NothingFound
 from sticker_studio.types import RGB, Alpha, Detection, Mask, Style
 
 
@@ -189,54 +189,6 @@ def test_pictures_of_extreme_shapes_become_stickers(shape: tuple[int, int]) -> N
     picture = Picture(pixels=np.full((*shape, 3), 90, np.uint8))
     result = pipeline.make_sticker(picture, models(), StickerOptions(fallback="whole"))
     assert Image.open(io.BytesIO(result.exported.data)).size == (512, 512)
-
-
-# --- captions
-
-
-TEXTS = [
-    pytest.param("Hi", id="short"),
-    pytest.param("Happy birthday, dear Sylvie, and many more of them!", id="long"),
-    pytest.param("W" * 120, id="one-endless-word"),
-    pytest.param("Ärgerlich gjpqy ÂÇ", id="ascenders-and-descenders"),
-    pytest.param("Привет, κόσμε", id="cyrillic-and-greek"),
-    pytest.param("a\n\tb\x00 c", id="control-characters"),
-]
-
-
-@pytest.mark.parametrize("text", TEXTS)
-def test_a_caption_fits_and_is_never_clipped(text: str) -> None:
-    caption = captions.layout(text, max_wh=(480, 150))
-    assert caption is not None
-    height, width = caption.picture.shape[:2]
-    assert (width <= 480, height <= 150) == (True, True)
-    dark = (caption.picture[..., :3].max(axis=2) < 60) & (caption.picture[..., 3] > 200)
-    left, top, right, bottom = masks.box_xyxy(dark) or (0, 0, 0, 0)
-    assert min(left, top, width - right, height - bottom) >= 1  # the stroke goes all round the ink
-    assert "".join(caption.lines).replace(" ", "") == "".join(text.replace("\x00", " ").split())
-
-
-def test_a_longer_caption_has_smaller_letters() -> None:
-    sizes = [caption.font_px for text in ("Hi", "Hi there, my friend", "many words " * 9) if (caption := captions.layout(text, max_wh=(480, 150)))]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0] > sizes[-1]
-
-
-def test_no_caption_is_no_caption_and_characters_without_a_glyph_are_named() -> None:
-    assert captions.layout(" \n ", max_wh=(480, 150)) is None
-    with pytest.raises(InputError, match="expected characters"):
-        captions.layout("ok \U0001f984", max_wh=(480, 150))
-
-
-def test_a_caption_lies_below_the_subject_and_over_nothing() -> None:
-    plain, captioned = made(disc(300, 300, radius=0.48)), made(disc(300, 300, radius=0.48), caption="Hello")
-    red = (captioned[..., 0] > 180) & (captioned[..., 1] < 90)
-    ink = (captioned[..., :3].max(axis=2) < 60) & (captioned[..., 3] > 200)
-    subject, text = masks.box_xyxy(red), masks.box_xyxy(ink)
-    assert subject is not None
-    assert text is not None
-    assert subject[3] < text[1]
-    assert red.sum() < ((plain[..., 0] > 180) & (plain[..., 1] < 90)).sum()
 
 
 # --- files
