@@ -29,7 +29,7 @@ MAX_PIXELS: Final = 64_000_000
 FORMATS: Final = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF"
 UNDECODABLE: Final = (
     UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
-    OverflowError, ZeroDivisionError, struct.error, ImportError,
+    AssertionError, OverflowError, ZeroDivisionError, struct.error, ImportError,
 )  # fmt: skip
 """What decoders raise on damaged files; ImportError comes from Ultralytics, which wraps `Image.open` where it is loaded and asks for a HEIF plugin."""
 
@@ -62,7 +62,7 @@ def open_upright(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = M
     if len(data) > max_bytes:
         raise InputTooLarge(f"expected a picture of at most {max_bytes} bytes, got {len(data)}; send a smaller file")
     try:
-        image = _opened(data)
+        image = opened(data)
         _check_size(image, max_pixels)
         if wanted_side_px is not None:
             _draft(image, wanted_side_px)
@@ -73,10 +73,10 @@ def open_upright(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = M
     except Image.DecompressionBombError as error:
         raise InputTooLarge(f"expected at most {max_pixels} pixels: {error}; send a smaller picture") from error
     except UNDECODABLE as error:
-        raise UndecodableImage(f"expected a whole {FORMATS} picture, got: {_plain(error)}; check the file opens elsewhere") from error
+        raise UndecodableImage(f"expected a whole {FORMATS} picture, got: {plain(error)}; check the file opens elsewhere") from error
 
 
-def _plain(error: BaseException) -> str:
+def plain(error: BaseException) -> str:
     """A decoder's words; where it has none for people, that the file is damaged."""
     told = str(error)
     usable = isinstance(error, (OSError, ValueError, SyntaxError)) and told and "object at 0x" not in told
@@ -93,9 +93,9 @@ class _Metered(io.BytesIO):
     one TIFF directory can all point at the same megabytes, each of which is copied.
     """
 
-    def __init__(self, data: bytes, max_reads: int) -> None:
+    def __init__(self, data: bytes, max_reads: int, spare_bytes: int) -> None:
         super().__init__(data)
-        self._reads_left, self._bytes_left = max_reads, 4 * len(data) + 2**20
+        self._reads_left, self._bytes_left = max_reads, 4 * len(data) + spare_bytes
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As a file's. Raises `InputTooLarge` when the allowance is used up."""
@@ -136,7 +136,11 @@ _SIGNATURES: Final[tuple[tuple[bytes, Callable[[io.BytesIO], ImageFile]], ...]] 
 _HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 
-def _opened(data: bytes) -> ImageFile:
+def opened(data: bytes, *, max_reads: int = _MAX_READS, spare_bytes: int = 2**20) -> ImageFile:
+    """A file of a known format, its header read and no pixel decoded; it can be read `max_reads` times, and four times its size plus `spare_bytes`.
+
+    Raises `UndecodableImage`, `InputTooLarge`, and what Pillow raises (`UNDECODABLE`).
+    """
     reader = _reader(data)
     if reader is None:
         raise UndecodableImage(f"expected a {FORMATS} picture, got: unknown format; check the file opens elsewhere")
@@ -144,7 +148,7 @@ def _opened(data: bytes) -> ImageFile:
         raise InputTooLarge(f"expected a JPEG of at most {_MAX_SCANS} scans, got more; save the picture anew and send that")
     if reader is AvifImageFile and _has_tag_bomb(data):
         raise InputTooLarge("expected a picture with plain EXIF data, got tags that overlap; save the picture without EXIF and send that")
-    return reader(_Metered(data, _MAX_BMP_READS if reader is BmpImageFile else _MAX_READS))
+    return reader(_Metered(data, _MAX_BMP_READS if reader is BmpImageFile else max_reads, spare_bytes))
 
 
 def _reader(data: bytes) -> Callable[[io.BytesIO], ImageFile] | None:
