@@ -66,6 +66,11 @@ def is_animated(data: bytes) -> bool:
         return False
 
 
+def wanted(data: bytes, options: StickerOptions) -> bool:
+    """Whether `make` is the one to call: the input is animated, and what is asked for can be."""
+    return options.animated and options.layout == "sticker" and options.platform in MOTIONS and is_animated(data)
+
+
 # --- decoding and choosing frames
 
 

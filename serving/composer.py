@@ -159,7 +159,7 @@ def _grounds(look: Look, sticker: RGBA, caption: Caption | None, window: Window 
     if look.background_picture is not None:
         grounds.append(_opaque(_covering(look.background_picture, look.side_px)))
     elif look.background_rgb:
-        grounds.append(_opaque(_gradient(look.background_rgb[0], look.background_rgb[-1], look.side_px)))
+        grounds.append(_opaque(gradient(look.background_rgb[0], look.background_rgb[-1], (look.side_px, look.side_px))))
     return grounds
 
 
@@ -171,10 +171,11 @@ def _shadow(coverage: Alpha) -> RGBA:
     return shadow
 
 
-def _gradient(top: Colour, bottom: Colour, side_px: int) -> RGB:
-    share = np.linspace(0, 1, side_px, dtype=np.float32)[:, None]
+def gradient(top: Colour, bottom: Colour, size_wh: tuple[int, int]) -> RGB:
+    """HxWx3 from one colour at the top to another at the bottom."""
+    share = np.linspace(0, 1, size_wh[1], dtype=np.float32)[:, None]
     rows = np.rint(np.asarray(top, np.float32) * (1 - share) + np.asarray(bottom, np.float32) * share).astype(np.uint8)
-    return np.repeat(rows[:, None], side_px, axis=1)
+    return np.repeat(rows[:, None], size_wh[0], axis=1)
 
 
 def _covering(picture: RGB, side_px: int) -> RGB:

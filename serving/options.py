@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from serving.composer import CaptionAt, CaptionEdge, CaptionShape
 from serving.fonts import FontName
-from serving.formats import Platform
+from serving.formats import Layout, Platform
 from sticker_studio.subjects import Box, Group, Subject, Tap
 
 Fallback = Literal["none", "whole", "saliency"]
@@ -101,6 +101,12 @@ class StickerOptions(Options):
         default=None, ge=0, le=64, description="what stays free at each side, in px of the finished sticker; unset: as is customary (16; telegram, discord 0)"
     )
     background: Background = Field(default="transparent", description="transparent, #rrggbb, or two colours from top to bottom: #rrggbb,#rrggbb")
+    layout: Literal["sticker"] | Layout = Field(
+        default="sticker",
+        description="a sticker, or the same on a whole picture, PNG with platform=png, else WebP: avatar 800x800, banner 2204x864, thumbnail 1280x720; "
+        "its background is never transparent: without one it is a gradient of the subject's own colours",
+    )
+    animated: bool = Field(default=True, description="an animated picture gives an animated sticker; false: its first frame alone")
 
 
 class CutoutOptions(Options):

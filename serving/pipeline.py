@@ -10,9 +10,9 @@ from typing import Final, Literal, Protocol
 import cv2
 import numpy as np
 
-from serving import composer, export
+from serving import composer, export, layouts
 from serving.composer import Look
-from serving.formats import FORMATS
+from serving.formats import FORMATS, Layout
 from serving.options import CutoutOptions, Fallback, StickerOptions
 from sticker_studio import images, masks, refine, saliency, subjects
 from sticker_studio.errors import InputError, InputTooLarge, NothingFound
@@ -33,7 +33,8 @@ MAX_SIDE_PX: Final = 30_000
 """Longer ones are refused: OpenCV's warps end at 32,767."""
 DETAIL_SIDE_PX: Final = 2000
 """A picture decoded at no less than this has the pixels of a 512 px sticker where the subject spans a quarter of the longer side, or more."""
-_SEEN_THROUGH: Final = 0.01
+SEEN_THROUGH: Final = 0.01
+"""A picture has a transparency of its own where at least this share of it is see-through."""
 
 How = Literal["segmentor", "alpha", "strokes", "saliency", "whole"]
 StageTimer = Callable[[str], AbstractContextManager[object]]
@@ -140,7 +141,7 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int, wanted_side_px: int 
         raise InputTooLarge(f"expected sides of at most {MAX_SIDE_PX} px, got {image.width}x{image.height}; crop the picture or scale it down")
     if image.mode == "RGBA":
         alpha = np.asarray(image.getchannel("A"))
-        if _SEEN_THROUGH <= float((alpha < 128).mean()) <= 1 - subjects.MIN_SUBJECT_SHARE:
+        if SEEN_THROUGH <= float((alpha < 128).mean()) <= 1 - subjects.MIN_SUBJECT_SHARE:
             return Picture(pixels=np.asarray(image.convert("RGB")), own_alpha=alpha.astype(np.float32) / np.float32(255))
     return Picture(pixels=images.over_white(image))
 
@@ -376,22 +377,44 @@ def sampled(source: Alpha, box_xyxy: tuple[float, float, float, float], shape_hw
 # --- whole requests
 
 
-def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, strokes: Strokes | None = None, timer: StageTimer = untimed) -> Made:
-    """A picture to a finished sticker file. Raises `NothingFound`, `InputError` for the caption."""
+def look_of(options: StickerOptions) -> Look:
+    """How the caller wants the sticker to look, on the platform's canvas."""
     rules = FORMATS[options.platform]
-    look = Look(
+    return Look(
         side_px=rules.side_px,
-        margin_px=rules.margin_px,
+        margin_px=rules.margin_px if options.margin_px is None else options.margin_px,
         square=rules.square,
         outline_px=rules.outline_px if options.outline_px is None else options.outline_px,
         outline_rgb=rgb(options.outline_colour),
         caption=options.caption,
+        font=options.font,
+        caption_rgb=None if options.caption_colour is None else rgb(options.caption_colour),
+        caption_shape=options.caption_shape,
+        caption_at=options.caption_at,
+        shadow=options.shadow,
+        background_rgb=() if options.background == "transparent" else tuple(rgb(colour) for colour in options.background.split(",")),
     )
+
+
+def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, strokes: Strokes | None = None, timer: StageTimer = untimed) -> Made:
+    """A picture to a finished sticker file. Raises `NothingFound`, `InputError` for the caption."""
+    look = look_of(options)
     found = find(picture, models, subject=options.subject, fallback=options.fallback, strokes=strokes, timer=timer)
+    if options.layout != "sticker":
+        return _made_layout(picture, found, look, options, options.layout, timer=timer)
     with timer("compose"):
         pixels = sticker(picture, found, look)
     with timer("encode"):
-        exported = export.to_format(pixels, rules, title=options.caption or "sticker")
+        exported = export.to_format(pixels, FORMATS[options.platform], title=options.caption or "sticker")
+    return Made(exported=exported, found=found)
+
+
+def _made_layout(picture: Picture, found: Found, look: Look, options: StickerOptions, layout: Layout, *, timer: StageTimer) -> Made:
+    with timer("compose"):
+        square = sticker(picture, found, layouts.look_of(look, layout, margin_px=options.margin_px))
+        pixels = layouts.placed(square, layout, look.background_rgb)
+    with timer("encode"):
+        exported = layouts.encode(pixels, png=options.platform == "png")
     return Made(exported=exported, found=found)
 
 
