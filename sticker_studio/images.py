@@ -6,6 +6,7 @@ for ever nor over and over (`_Metered`); EXIF is read for its orientation alone;
 
 import io
 import struct
+import traceback
 from collections.abc import Callable
 from typing import Final
 
@@ -67,13 +68,23 @@ def open_upright(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = M
         if wanted_side_px is not None:
             _draft(image, wanted_side_px)
         image.load()
-        return _upright(_to_rgb_or_rgba(image), exif_orientation(image.info.get("exif", b"")))
-    except (InputTooLarge, UndecodableImage):
+        return _upright(_to_rgb_or_rgba(image), exif_orientation(image.info.get("exif") or b""))
+    except (InputTooLarge, UndecodableImage) as error:
+        _let_go(error)
         raise
     except Image.DecompressionBombError as error:
+        _let_go(error)
         raise InputTooLarge(f"expected at most {max_pixels} pixels: {error}; send a smaller picture") from error
     except UNDECODABLE as error:
+        _let_go(error)
         raise UndecodableImage(f"expected a whole {FORMATS} picture, got: {plain(error)}; check the file opens elsewhere") from error
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the decoder's frames hold: an error lives on until the next garbage collection, with up to four times the file's bytes."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def plain(error: BaseException) -> str:
