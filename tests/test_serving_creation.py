@@ -323,6 +323,12 @@ def test_another_403_of_stability_is_about_the_key(stability_server: StabilitySe
     assert type(failure(client(stability_server, clock))) is KeyRefused
 
 
+def test_stabilitys_documented_penalty_is_waited_for_where_no_header_tells_it(stability_server: StabilityServer, clock: Clock) -> None:
+    stability_server.next(rate_limited(stability_server))
+    made(client(stability_server, clock), timeout_s=100.0)
+    assert clock.slept == [60]
+
+
 @pytest.mark.parametrize("odd", ["", "seven", "9" * 5_000])
 def test_an_odd_seed_header_leaves_the_seed_that_was_asked(stability_server: StabilityServer, clock: Clock, odd: str) -> None:
     stability_server.next(raw(200, picture(), seed=odd))
@@ -443,6 +449,14 @@ def test_a_picture_that_is_stored_a_moment_later_is_waited_for(modelslab_server:
     modelslab_server.next(raw(404, b""), raw(503, b""), path=modelslab_server.stored)
     assert made(client(modelslab_server, clock)).data == picture()
     assert len(clock.slept) == 2
+
+
+def test_an_endless_picture_is_left_at_the_limit(modelslab_server: ModelsLabServer, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.creation.modelslab.MAX_PICTURE_BYTES", 200_000)
+    modelslab_server.next(endless, path=modelslab_server.stored)
+    error = failure(client(modelslab_server, clock))
+    assert type(error) is AnswerInvalid
+    assert "at most 200000 bytes" in str(error)
 
 
 def test_a_picture_that_never_comes_is_unreachable(modelslab_server: ModelsLabServer, clock: Clock) -> None:

@@ -15,12 +15,14 @@ from pydantic import SecretStr
 from serving.creation import styles
 from serving.creation.calls import Calls, Pace, Reply, checked_key, checked_url
 from serving.creation.protocol import Generated, StylePreset
-from sticker_studio.errors import CreationFailed, CreditExhausted, Moderated
+from sticker_studio.errors import CreationFailed, CreditExhausted, Moderated, RateLimited
 
 Model = Literal["core", "ultra", "sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash"]
 STYLE_PRESETS: Final[dict[StylePreset, str]] = {
     "anime": "anime", "cartoon": "comic-book", "photo": "photographic", "pixel": "pixel-art", "clay": "modeling-compound",
 }  # fmt: skip
+PENALTY_S: Final = 60.0
+"""How long a client above the rate is turned away, by the reference; asking sooner is in vain."""
 _BY_NAME: Final[dict[str, type[CreationFailed]]] = {"content_moderation": Moderated, "payment_required": CreditExhausted}
 
 
@@ -76,4 +78,7 @@ def _failure(calls: Calls, reply: Reply) -> CreationFailed:
     answer = reply.json()
     said = answer.get("errors") or answer.get("message") or reply.body.decode(errors="replace")
     named = _BY_NAME.get(str(answer.get("name")))
-    return calls.error(named, f"{reply.status} ({calls.told(said)})") if named else calls.failure(reply, said)
+    failure = calls.error(named, f"{reply.status} ({calls.told(said)})") if named else calls.failure(reply, said)
+    if isinstance(failure, RateLimited) and failure.retry_after_s is None:
+        failure.retry_after_s = PENALTY_S
+    return failure
