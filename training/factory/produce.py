@@ -17,7 +17,7 @@ from training.factory import compose, corpus, cutouts, data_folder, experiments,
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = "factory-3"
+VERSION: Final = "factory-4"
 RENDER_SHARE, SEGMENTOR_SHARE, CLASSIFIER_SHARE = 0.2, 0.65, 0.12
 """Of the budget; gathering, exporting and choosing thresholds take the rest."""
 SHARED_SHARE: Final = 0.65

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 COUNTS: Final = {"paste-anime": 9000, "paste-normal": 12000, "real": 9000, "scenes-anime": 5000, "scenes-normal": 4000}
 """Pictures rendered for each training part."""
 VALIDATION_COUNTS: Final = {"val-paste-anime": 120, "val-paste-normal": 120, "val-scenes-anime": 80, "val-scenes-normal": 60}
+VALIDATION_FIGURES: Final = 150
+"""Held-out drawn figures before held-out photographs, for the style classifier."""
 SHARED_SHARES: Final = {"paste-anime": 0.26, "paste-normal": 0.24, "real": 0.13, "scenes-anime": 0.27, "scenes-normal": 0.1}
 STYLE_SHARES: Final[dict[Style, dict[str, float]]] = {
     "anime": {"paste-anime": 0.48, "scenes-anime": 0.38, "paste-normal": 0.09, "real": 0.05},
@@ -150,6 +152,11 @@ def render_parts(folder: Path, library: Library, kept: Sequence[Scenery], *, see
     if kept:
         pictures = [Picture(scene.image, scene.objects, scene.classes, "normal") for scene in kept[:MAX_HELD_OUT_PHOTOS]]
         corpus.render(folder / "parts" / "val-real", len(pictures), pictures.__getitem__, workers=1)
+        unseen = replace(validate, scenery=kept, photographs=[scene.image for scene in kept], backgrounds=[])
+        base = zlib.crc32(f"{seed} val-figures".encode())
+        corpus.render(
+            folder / "parts" / "val-figures", VALIDATION_FIGURES, lambda index: style.figure(np.random.default_rng([base, index]), unseen), workers=workers
+        )
 
 
 def _renderer(name: str, library: Library, seed: int) -> corpus.Render | None:
