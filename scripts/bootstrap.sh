@@ -12,7 +12,7 @@ fail() { printf 'bootstrap: %s\n' "$*" >&2; exit 2; }
 say() { printf '==> %s\n' "$*" >&2; }
 
 stamp_file=.venv/.requirements.sha256
-wanted=$(cat requirements.lock scripts/bootstrap.sh | sha256sum | cut -d' ' -f1)
+wanted=$(cat requirements.lock scripts/bootstrap.sh scripts/browser_runtime.sh | sha256sum | cut -d' ' -f1)
 if [[ -x .venv/bin/python && -f $stamp_file && $(<"$stamp_file") == "$wanted" ]]; then exit 0; fi
 
 is_311() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
@@ -54,5 +54,6 @@ started=$SECONDS
 # install, not sync: Detectron2, which is installed by hand outside the lock, must survive a changed lock.
 "$uv" pip install --python .venv/bin/python --require-hashes --no-deps --compile-bytecode -r requirements.lock \
     || fail "the packages of requirements.lock could not be installed (see above); check the network and the disk, then run again: it resumes"
+scripts/browser_runtime.sh || say "everything but the private-mode page works without it; scripts/browser_runtime.sh tries again"
 printf '%s' "$wanted" >"$stamp_file"
 say "environment ready after $((SECONDS - started)) s"
