@@ -24,10 +24,11 @@ Colour = tuple[int, int, int]
 Bend = Literal["straight", "hill", "valley"]
 """Straight, or on an arc: the middle highest (`hill`) or lowest (`valley`)."""
 
-SMALLEST_PX: Final = 14
 _STEP_PX: Final = 2
 _LARGEST: Final = 0.55
-"""Size of the largest letters as a share of the height that a caption may have."""
+_SMALLEST: Final = 0.09
+"""Size of the largest and the smallest letters as shares of the height that a caption may have."""
+_LEAST_PX: Final = 9
 _FEWER_LINES: Final = ((1, 0.27), (2, 0.2))
 """Fewer lines are better, as long as the letters are at least so large (share of the height): the subject keeps more room."""
 _FINE: Final = 2
@@ -82,10 +83,11 @@ def layout(text: str, *, max_wh: tuple[int, int], font: FontName = "rubik", bend
         return None
     shaping.check_drawable(clean, font)
     words, to_left = _words(clean), shaping.is_right_to_left(clean)
-    for most_lines, least_px in (*((lines, share * max_wh[1]) for lines, share in _FEWER_LINES), (len(clean), SMALLEST_PX)):
-        for size in range(int(_LARGEST * max_wh[1]), max(SMALLEST_PX, ceil(least_px)) - 1, -_STEP_PX):
+    smallest = max(_LEAST_PX, round(_SMALLEST * max_wh[1]))
+    for most_lines, least in (*_FEWER_LINES, (len(clean), 0.0)):
+        for size in range(int(_LARGEST * max_wh[1]), max(smallest, ceil(least * max_wh[1])) - 1, -_STEP_PX):
             wrapped = _wrap(words, font, (max_wh[0] - 2 * _stroke_px(size)) / size)
-            if len(wrapped.lines) > most_lines or (wrapped.broken and size > 2 * SMALLEST_PX):
+            if len(wrapped.lines) > most_lines or (wrapped.broken and size > 2 * smallest):
                 continue
             block = _block(_balanced(wrapped, words, font), font, size, bend, right_to_left=to_left)
             if block.size_wh[0] <= max_wh[0] and block.size_wh[1] <= max_wh[1]:

@@ -259,6 +259,14 @@ def test_a_font_draws_latin_itself_and_leaves_to_others_what_it_lacks(font: Font
     captions.layout("Привет नमस्ते مرحبا 你好 😀", max_wh=ROOM, font=font)
 
 
+@pytest.mark.parametrize("text", ["नमस्ते", "สวัสดี", "বাংলা", "தமிழ்", "አማርኛ", "မြန်မာ", "κόσμε", "漢字", "한국"])
+def test_other_scripts_are_as_bold_as_a_title(text: str) -> None:
+    caption = caption_of(text)
+    depth = cv2.distanceTransform((caption.letters > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    stem_px = 2 * float(np.percentile(depth[depth > 0], 90))
+    assert stem_px > 0.11 * caption.font_px
+
+
 def test_notice_names_every_font_with_its_licence() -> None:
     told = Path("NOTICE").read_text(encoding="utf-8")
     every = {file for name in FONTS for file in fonts.candidates(name)}
@@ -297,14 +305,19 @@ def test_wanted_colours_are_kept_where_they_can_be_read() -> None:
     assert captions.colours(ink=None, outline=(0, 0, 160)) == ((255, 255, 255), (0, 0, 160))
 
 
-@pytest.mark.parametrize("ground", [(255, 255, 255), (0, 0, 0), (120, 120, 120), (60, 110, 160)])
-def test_a_caption_on_a_background_can_be_read(ground: captions.Colour) -> None:
-    look = Look(caption="Hello", background_rgb=(ground,))
-    plain, captioned = composed(look, captioned=False), composed(look)
-    band = captioned[380:][np.abs(captioned[380:, :, :3].astype(int) - ground).max(axis=2) > 60][:, :3]
-    seen = {captions.contrast(tuple(map(int, colour)), ground) for colour in np.unique(band, axis=0)}
-    assert max(seen) >= captions.VISIBLE
-    assert plain.shape == captioned.shape
+@pytest.mark.parametrize("ground", SOME)
+def test_the_outline_of_a_caption_on_a_background_can_be_told_from_it(ground: captions.Colour) -> None:
+    sticker = composed(Look(caption="Hello", background_rgb=(ground,), caption_at="bottom"), height=150)[350:, :, :3]
+    around = (sticker == ground).all(axis=2).astype(np.uint8)
+    around[cv2.connectedComponents(around, connectivity=4)[1] != 1] = 0  # not the insides of letters
+    one, two, three = (cv2.dilate(around, np.ones((size, size))) > 0 for size in (3, 5, 7))
+    edge = tuple(int(value) for value in np.median(sticker[three & ~two & ~one], axis=0))
+    assert captions.contrast(edge, ground) >= captions.VISIBLE
+
+
+def test_a_caption_over_the_subject_keeps_away_from_its_colour() -> None:
+    sticker = composed(Look(caption="Hello", caption_at=(0.5, 0.5), outline_rgb=RED))
+    assert ((sticker[..., :3] == captions.WHITE).all(axis=2) & (sticker[..., 3] == 255)).sum() > 500
 
 
 # --- where the caption lies
