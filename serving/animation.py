@@ -242,6 +242,7 @@ def make(
     *,
     limits: Limits | None = None,
     strokes: Strokes | None = None,
+    background: RGB | None = None,
     timer: StageTimer = untimed,
 ) -> Made:
     """An animated picture to a finished animated sticker; `found` is the first frame's. An animation that does not move becomes a still sticker.
@@ -258,7 +259,7 @@ def make(
         seen = list(pictures(frames, chosen).values())
     found = find_all(seen, models, options, strokes=strokes, timer=timer)
     with timer("compose"):
-        finished = compose(seen, found, options)
+        finished = compose(seen, found, options, background=background)
     with timer("encode"):
         position = {frame: k for k, frame in enumerate(chosen)}
         clip = Clip(frames=finished, order=tuple(position[k] for k in line.order), duration_ms=line.duration_ms)
@@ -266,9 +267,9 @@ def make(
     return Made(exported=exported, found=found[0])
 
 
-def compose(seen: Sequence[Picture], found: Sequence[Found], options: StickerOptions) -> tuple[RGBA, ...]:
+def compose(seen: Sequence[Picture], found: Sequence[Found], options: StickerOptions, *, background: RGB | None = None) -> tuple[RGBA, ...]:
     """The finished frames, all cropped to one box, at one scale, with one caption, of the platform's size."""
-    look = replace(pipeline.look_of(options), square=True, steady=True)
+    look = replace(pipeline.look_of(options, background=background), square=True, steady=True)
     box = common_box(found, seen[0].pixels.shape[:2])
     square = [pipeline.sticker(picture, each, look, box_xyxy=box) for picture, each in zip(seen, found, strict=True)]
     return tuple(square) if FORMATS[options.platform].square else without_shorter_margins(square)

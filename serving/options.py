@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from serving.composer import CaptionAt, CaptionEdge, CaptionShape
+from serving.creation.protocol import MAX_SEED, StylePreset
 from serving.fonts import FontName
 from serving.formats import Layout, Platform
 from sticker_studio.subjects import Box, Group, Subject, Tap
@@ -120,6 +121,14 @@ class CutoutOptions(Options):
 
 class ClassifyOptions(Options):
     """`POST /classify` has no options."""
+
+
+class GenerateOptions(StickerOptions):
+    """Options of `POST /generate`."""
+
+    prompt: str = Field(description="what the sticker shows, in a few words")
+    preset: StylePreset = Field(default="cartoon", description="how it is drawn")
+    seed: int | None = Field(default=None, ge=1, le=MAX_SEED, description="the same seed makes the same picture again; unset: drawn")
 
 
 class SegmentOptions(Options):

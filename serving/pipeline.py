@@ -212,13 +212,19 @@ def _seen(picture: Picture, segmentor: SubjectFinder, subject: Subject) -> tuple
     detections = segmentor.segment(picture.small)
     if not isinstance(subject, Tap):
         chosen = subjects.choose(detections, subject)
-        return chosen, subjects.join(chosen, picture.small.shape[:2])
+        return chosen, _joined(chosen, picture.small)
     chosen = subjects.at(detections, subject)
-    joined = subjects.join(chosen, picture.small.shape[:2])
+    joined = _joined(chosen, picture.small)
     for reach in TAP_REACHES:
         if joined is None:  # a closer look at what lies around the point
             chosen, joined = _seen_within(picture, segmentor, _around(subject, reach), tap=subject)
     return chosen, joined
+
+
+def _joined(chosen: list[Detection], seen: RGB) -> Alpha | None:
+    """The chosen detections as one probability, HxW of the view `seen` by the segmentor, its border settled by the colours there."""
+    joined = subjects.join(chosen, seen.shape[:2])
+    return None if joined is None else refine.by_colour(seen, joined)
 
 
 def _around(tap: Tap, reach: float) -> Box:
@@ -238,7 +244,7 @@ def _seen_within(picture: Picture, segmentor: SubjectFinder, box: Box, *, tap: T
         chosen = subjects.choose(detections, "all")
     else:
         chosen = subjects.at(detections, Tap((tap.x * width - left) / (right - left), (tap.y * height - top) / (bottom - top)))
-    joined = subjects.join(chosen, window.shape[:2])
+    joined = _joined(chosen, window)
     if joined is None:
         return [], None
     shape = images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX).shape[:2]
@@ -377,8 +383,13 @@ def sampled(source: Alpha, box_xyxy: tuple[float, float, float, float], shape_hw
 # --- whole requests
 
 
-def look_of(options: StickerOptions) -> Look:
-    """How the caller wants the sticker to look, on the platform's canvas."""
+def look_of(options: StickerOptions, *, background: RGB | None = None) -> Look:
+    """How the caller wants the sticker to look, on the platform's canvas; `background` is a picture (HxWx3) that fills it.
+
+    Raises `InputError` for such a picture behind a layout, which has a background of its own.
+    """
+    if background is not None and options.layout != "sticker":
+        raise InputError(f"background_picture: expected layout=sticker beside it, got {options.layout}; leave one of them out")
     rules = FORMATS[options.platform]
     return Look(
         side_px=rules.side_px,
@@ -393,12 +404,21 @@ def look_of(options: StickerOptions) -> Look:
         caption_at=options.caption_at,
         shadow=options.shadow,
         background_rgb=() if options.background == "transparent" else tuple(rgb(colour) for colour in options.background.split(",")),
+        background_picture=background,
     )
 
 
-def make_sticker(picture: Picture, models: Models, options: StickerOptions, *, strokes: Strokes | None = None, timer: StageTimer = untimed) -> Made:
+def make_sticker(
+    picture: Picture,
+    models: Models,
+    options: StickerOptions,
+    *,
+    strokes: Strokes | None = None,
+    background: RGB | None = None,
+    timer: StageTimer = untimed,
+) -> Made:
     """A picture to a finished sticker file. Raises `NothingFound`, `InputError` for the caption."""
-    look = look_of(options)
+    look = look_of(options, background=background)
     found = find(picture, models, subject=options.subject, fallback=options.fallback, strokes=strokes, timer=timer)
     if options.layout != "sticker":
         return _made_layout(picture, found, look, options, options.layout, timer=timer)

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
@@ -25,25 +26,31 @@ from starlette.responses import JSONResponse, Response
 
 from serving import animation, answers, feedback, pages, pipeline, reading, records
 from serving.answers import Finished, Stages
+from serving.creation import chain
 from serving.edge import App, Edge, Gate, told_error
+from serving.formats import MOTIONS
 from serving.jobs import JobRunner
 from serving.models import ChampionWatcher, Loaded, ModelSet
-from serving.options import ClassifyOptions, CutoutOptions, FeedbackOptions, SegmentOptions, StickerOptions
+from serving.options import ClassifyOptions, CutoutOptions, FeedbackOptions, GenerateOptions, SegmentOptions, StickerOptions
 from serving.pipeline import Made, Strokes
 from serving.reading import Accepted, Intake
 from serving.records import Item, Job, Kept, Records
+from sticker_studio import images, params, safety
 from sticker_studio.errors import InputError, NothingFound, StickerError, Unavailable
 from sticker_studio.fetch import allow_list
 from sticker_studio.settings import Settings
 from sticker_studio.store import ObjectStore
-from sticker_studio.types import CLASSIFIER, Style
+from sticker_studio.types import CLASSIFIER, RGB, Style
 
 log = logging.getLogger(__name__)
 
+GENERATE: Final = "generate"
+"""Kind of a job that begins with a description."""
 EXPOSED: Final = ["Server-Timing", "X-Sticker-Id", "X-Sticker-Style", "X-Sticker-Cut", "X-Sticker-Subjects", "X-Sticker-Bytes", "X-Sticker-Segmentor-Version"]
 """Headers that pages of other origins may read."""
 
 Picture = Annotated[Path, Field(description="the picture: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF; or send its web address as `url`")]
+Backdrop = Annotated[Path, Field(description="a picture that fills the sticker behind the subject; optional")]
 Brush = Annotated[Path, Field(description="a mask of the picture's shape, bright or opaque where the brush went; optional")]
 
 
@@ -81,10 +88,11 @@ class StickerForm(_Form, StickerOptions):
     """Request of `POST /sticker`."""
 
     options_type = StickerOptions
-    accepted = Accepted(once=("image", "erase", "restore"), url="image")
+    accepted = Accepted(once=("image", "erase", "restore", "background_picture"), url="image")
     image: Picture
     erase: Brush
     restore: Brush
+    background_picture: Backdrop
 
 
 class CutoutForm(_Form, CutoutOptions):
@@ -119,6 +127,13 @@ class StickersForm(_Form, StickerOptions):
     options_type = StickerOptions
     accepted = Accepted(many="images", url="images")
     images: Annotated[list[Path], Field(description="the pictures; or their web addresses as `urls`")]
+
+
+class GenerateForm(_Form, GenerateOptions):
+    """Request of `POST /generate`."""
+
+    options_type = GenerateOptions
+    accepted = Accepted()
 
 
 class FeedbackForm(_Form, FeedbackOptions):
@@ -156,6 +171,14 @@ def _answering(call: Callable[[Any, Intake], Any]) -> Callable[..., Any]:
             return _json(told_error(error), status=error.http_status)
 
     return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What a caller sends beside the picture: where a brush went, and what lies behind."""
+
+    strokes: Strokes | None = None
+    background: RGB | None = None
 
 
 class _Running:
@@ -288,6 +311,20 @@ class StickerService:
         answer: dict[str, Any] = self._queued("stickers", named, intake.options)
         return answer
 
+    @bentoml.api(route="/generate", input_spec=GenerateForm)  # type: ignore[untyped-decorator]
+    @_answering
+    def generate(self, intake: Intake) -> dict[str, Any]:
+        """A description to a sticker: a job, as of POST /stickers."""
+        options: GenerateOptions = intake.options
+        if not chain.generators(self.settings):
+            raise Unavailable(chain.NO_KEY)
+        prompt = safety.checked_prompt(options.prompt, terms=self._blocked_terms())
+        answer: dict[str, Any] = self._queued(GENERATE, [(prompt, prompt.encode())], options)
+        return answer
+
+    def _blocked_terms(self) -> list[str]:
+        return params.load(self.settings.params).validation.blocked_terms
+
     @bentoml.api(route="/feedback", input_spec=FeedbackForm)  # type: ignore[untyped-decorator]
     @_answering
     def feedback(self, intake: Intake) -> dict[str, Any]:
@@ -302,18 +339,19 @@ class StickerService:
 
     # --- making
 
-    def _make_sticker(self, data: bytes, options: Any, strokes: Strokes | None, models: ModelSet, stages: Stages) -> Made:
-        if animation.is_animated(data):
+    def _make_sticker(self, data: bytes, options: Any, drawn: "Drawn", models: ModelSet, stages: Stages) -> Made:
+        if options.animated and options.layout == "sticker" and options.platform in MOTIONS and animation.is_animated(data):
             limits = animation.Limits(
                 max_bytes=self.settings.upload_max_bytes, max_pixels=self.settings.upload_max_pixels, max_frames=self.settings.upload_max_frames
             )
-            return animation.make(data, models.for_pipeline(), options, limits=limits, strokes=strokes, timer=stages)
-        return pipeline.make_sticker(self._decoded(data, stages), models.for_pipeline(), options, strokes=strokes, timer=stages)
+            return animation.make(data, models.for_pipeline(), options, limits=limits, strokes=drawn.strokes, background=drawn.background, timer=stages)
+        picture = self._decoded(data, stages)
+        return pipeline.make_sticker(picture, models.for_pipeline(), options, strokes=drawn.strokes, background=drawn.background, timer=stages)
 
-    def _make_cutout(self, data: bytes, options: Any, strokes: Strokes | None, models: ModelSet, stages: Stages) -> Made:
-        return pipeline.make_cutout(self._decoded(data, stages), models.for_pipeline(), options, strokes=strokes, timer=stages)
+    def _make_cutout(self, data: bytes, options: Any, drawn: "Drawn", models: ModelSet, stages: Stages) -> Made:
+        return pipeline.make_cutout(self._decoded(data, stages), models.for_pipeline(), options, strokes=drawn.strokes, timer=stages)
 
-    def _file(self, endpoint: str, intake: Intake, make: Callable[[bytes, Any, Strokes | None, ModelSet, Stages], Made]) -> Any:
+    def _file(self, endpoint: str, intake: Intake, make: Callable[[bytes, Any, "Drawn", ModelSet, Stages], Made]) -> Any:
         """Make a file, or take it from the cache, keep it, and answer it as bytes with headers or as JSON."""
         models, stages = self.models(), Stages(self.metrics.stage)
         data = intake.file("image")
@@ -321,26 +359,25 @@ class StickerService:
         done = self._cached(known)
         cached = done is not None
         if done is None:
-            made = make(data, intake.options, self._strokes(intake), models, stages)
+            made = make(data, intake.options, self._drawn(intake), models, stages)
             done = answers.finished(made, models, outlines=intake.wants_json)
             self._remember(known, done)
-        kept = self._kept(done, data, intake.options, stages) if endpoint == "/sticker" else None
+        keeps = endpoint == "/sticker" and self.settings.sticker_ttl_s > 0
+        kept = self._keep(done, data, intake.options, stages) if keeps else None
         self.metrics.made(endpoint, done.facts, cached=cached)
         headers = answers.headers(done.facts, stages, kept=kept, cached=cached)
         if intake.wants_json:
             return _json(answers.as_json(done, kept, stages), headers=headers)
         return Response(done.exported.data, media_type=done.exported.mime, headers=headers)
 
-    def _strokes(self, intake: Intake) -> Strokes | None:
-        drawn = {
-            name: feedback.coverage(intake.files[name], max_pixels=self.settings.upload_max_pixels) for name in ("erase", "restore") if name in intake.files
-        }
-        return Strokes(**drawn) if drawn else None
+    def _drawn(self, intake: Intake) -> "Drawn":
+        most = self.settings.upload_max_pixels
+        masks = {name: feedback.coverage(intake.files[name], max_pixels=most) for name in ("erase", "restore") if name in intake.files}
+        backdrop = intake.files.get("background_picture")
+        return Drawn(strokes=Strokes(**masks) if masks else None, background=None if backdrop is None else images.decode_rgb(backdrop, max_pixels=most))
 
-    def _kept(self, done: Finished, picture: bytes, options: BaseModel, stages: Stages) -> Kept | None:
-        """The record of a finished sticker; the picture itself is not kept, only its hash."""
-        if not self.settings.sticker_ttl_s:
-            return None
+    def _keep(self, done: Finished, picture: bytes, options: BaseModel, stages: Stages) -> Kept:
+        """Keep a finished sticker; of its picture only the hash."""
         facts = {**done.facts, "options": options.model_dump(mode="json"), "picture_sha256": hashlib.sha256(picture).hexdigest()}
         with stages("keep"):
             return self.records.keep(done.exported.data, done.exported.mime, facts)
@@ -365,14 +402,22 @@ class StickerService:
         return _json(answers.job(job), status=202)
 
     def _work(self, job: Job, item: Item, data: bytes) -> Mapping[str, Any]:
-        """One item of a job: a picture to a kept sticker."""
-        options = reading.checked(StickerOptions, job.options)
-        models = self.models()
-        stages = Stages(self.metrics.stage)
-        done = answers.finished(self._make_sticker(data, options, None, models, stages), models, outlines=False)
-        kept = self._kept(done, data, options, stages)
-        self.metrics.made("/stickers", done.facts, cached=False)
-        return {"sticker": kept.id} if kept else {}
+        """One item of a job, a picture or a description, to a kept sticker."""
+        if job.kind == GENERATE:
+            return self._generated(reading.checked(GenerateOptions, job.options), data.decode())
+        return {"sticker": self._sticker_of(data, reading.checked(StickerOptions, job.options), endpoint="/stickers")}
+
+    def _generated(self, options: GenerateOptions, prompt: str) -> Mapping[str, Any]:
+        created = chain.create(prompt, options.preset, generators=chain.generators(self.settings), seed=options.seed, blocked_terms=self._blocked_terms())
+        made_by = {"provider": created.provider, "model": created.model, "seed": created.seed, "attempts": [asdict(attempt) for attempt in created.attempts]}
+        return {"sticker": self._sticker_of(created.data, options, endpoint="/generate", made_by=made_by), **made_by}
+
+    def _sticker_of(self, data: bytes, options: StickerOptions, *, endpoint: str, made_by: Mapping[str, Any] | None = None) -> str:
+        """The id of the kept sticker that a picture became."""
+        models, stages = self.models(), Stages(self.metrics.stage)
+        done = answers.finished(self._make_sticker(data, options, Drawn(), models, stages), models, outlines=False)
+        self.metrics.made(endpoint, done.facts, cached=False)
+        return self._keep(replace(done, facts={**done.facts, **(made_by or {})}), data, options, stages).id
 
 
 def _fingerprint(endpoint: str, intake: Intake, models: ModelSet) -> str:

@@ -11,12 +11,13 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import creation_servers
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from serving_toys import fill_cache
-from test_serving_service import encoded, opened, post, refusal, running, scene
+from test_serving_service import ROOT, encoded, opened, post, refusal, running, scene
 
 from sticker_studio.store import ObjectStore
 
@@ -327,3 +328,85 @@ def test_with_no_time_to_live_nothing_is_kept_and_jobs_are_refused(guarded: str)
     job = httpx.post(f"{guarded}/stickers", files=[("images", ("p", PICTURE))], headers=headers, timeout=60)
     assert job.status_code == 503
     assert "STICKER_STICKER_TTL_S" in refusal(job)
+
+
+# --- from words, moving pictures, and what lies behind
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[creation_servers.StabilityServer]:
+    with creation_servers.serving(creation_servers.StabilityServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def creating(tmp_path_factory: pytest.TempPathFactory, provider: creation_servers.StabilityServer) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("creating") / "var"
+    fill_cache(folder)
+    settings = {"STABILITY_KEY": creation_servers.KEY, "STABILITY_URL": provider.url, "FETCH_ALLOW": provider.host, "PARAMS": str(ROOT / "params.yaml")}
+    with running(folder, **{f"STICKER_{name}": value for name, value in settings.items()}) as (url, _):
+        yield url
+
+
+def test_a_description_becomes_a_kept_sticker_that_names_who_drew_it(creating: str, provider: creation_servers.StabilityServer) -> None:
+    provider.next(creation_servers.raw(200, PICTURE, Content_Type="image/png", seed="5", finish_reason="SUCCESS"))
+    asked = {"prompt": "a red balloon", "preset": "anime", "seed": 5, "caption": "up", "platform": "png"}
+    response = httpx.post(f"{creating}/generate", json=asked, timeout=60)
+    assert response.status_code == 202
+    job = finished(creating, response.json()["link"])
+    (item,) = job["items"]  # type: ignore[misc]
+    assert (item["state"], item["name"], item["provider"], item["seed"]) == ("done", "a red balloon", "stability", 5)
+    assert opened(httpx.get(creating + item["link"])).size == (512, 512)
+    record = httpx.get(creating + item["link"], headers={"accept": "application/json"}).json()
+    assert (record["provider"], record["options"]["prompt"]) == ("stability", "a red balloon")
+    assert "a red balloon" in provider.seen[-1][1]["prompt"]
+
+
+def test_a_description_that_breaks_a_rule_is_refused_before_anything_is_sent(creating: str, provider: creation_servers.StabilityServer) -> None:
+    before = len(provider.seen)
+    response = httpx.post(f"{creating}/generate", json={"prompt": "gory cat"}, timeout=60)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "prompt_refused")
+    assert len(provider.seen) == before
+
+
+def test_a_providers_failure_is_told_in_the_job(creating: str, provider: creation_servers.StabilityServer) -> None:
+    provider.next(creation_servers.StabilityServer.error(402, "payment_required", "no credits"))
+    response = httpx.post(f"{creating}/generate", json={"prompt": "a red kite"}, timeout=60)
+    (item,) = finished(creating, response.json()["link"])["items"]  # type: ignore[misc]
+    assert (item["state"], item["error"]["code"]) == ("failed", "credit_exhausted")
+    assert creation_servers.KEY not in json.dumps(item)
+
+
+def test_without_a_key_one_sentence_says_what_to_set(service: str) -> None:
+    response = httpx.post(f"{service}/generate", json={"prompt": "a red kite"}, timeout=60)
+    assert response.status_code == 503
+    assert "STICKER_STABILITY_KEY" in refusal(response)
+
+
+def moving() -> bytes:
+    """Three frames of a red disc that goes right."""
+    frames = []
+    for x in (0.3, 0.4, 0.5):
+        pixels = np.full((120, 160, 3), 90, np.uint8)
+        rows, columns = np.mgrid[:120, :160]
+        pixels[((columns - 160 * x) / 30) ** 2 + ((rows - 60) / 40) ** 2 < 1] = (230, 40, 30)
+        frames.append(Image.fromarray(pixels))
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=200, loop=0)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("fields", "frames"), [({}, 3), ({"animated": "false"}, 1), ({"platform": "png"}, 3), ({"layout": "avatar"}, 1)])
+def test_a_moving_picture_moves_where_the_platform_can_and_the_caller_does_not_mind(service: str, fields: dict[str, str], frames: int) -> None:
+    response = post(service, "/sticker", moving(), **fields)
+    assert getattr(opened(response), "n_frames", 1) == frames
+
+
+def test_a_picture_may_fill_the_sticker_behind_the_subject(service: str) -> None:
+    blue = encoded(np.full((40, 80, 3), (20, 30, 200), np.uint8))
+    files = {"image": ("p", PICTURE), "background_picture": ("b", blue)}
+    made = opened(httpx.post(f"{service}/sticker", files=files, data={"platform": "png"}, timeout=60)).convert("RGBA")
+    assert made.getpixel((20, 20)) == (20, 30, 200, 255)
+    refused = httpx.post(f"{service}/sticker", files=files, data={"layout": "banner"}, timeout=60)
+    assert refused.status_code == 400
+    assert "layout=sticker" in refusal(refused)

@@ -66,7 +66,7 @@ def test_a_tap_on_what_is_too_small_to_be_seen_at_once_looks_more_closely() -> N
 
 
 def test_a_tap_on_nothing_is_told_with_what_may_stand_in() -> None:
-    with pytest.raises(NothingFound, match="at that point.*fallback=saliency"):
+    with pytest.raises(NothingFound, match=r"at that point.*fallback=saliency"):
         cut(subject="0.5,0.1")
 
 
@@ -114,7 +114,7 @@ def test_saliency_keeps_to_the_place_that_was_named(subject: Tap | Box, truth: M
 
 
 def test_saliency_finds_nothing_in_one_colour() -> None:
-    with pytest.raises(NothingFound, match="nothing by saliency.*fallback=whole"):
+    with pytest.raises(NothingFound, match=r"nothing by saliency.*fallback=whole"):
         pipeline.find(Picture(pixels=scene()), BLIND, subject="all", fallback="saliency")
 
 

@@ -18,6 +18,7 @@ from sticker_studio.settings import Settings
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 120.0
+NO_KEY: Final = "text to sticker needs a provider's key; set STICKER_STABILITY_KEY (platform.stability.ai) or STICKER_MODELSLAB_KEY (modelslab.com)"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def create(
     range, and a kind of `CreationFailed` whose `attempts` name every provider asked: its own error where one alone was asked or moderation has spoken.
     """
     if not generators:
-        raise Unavailable("text to sticker needs a provider's key: set STICKER_STABILITY_KEY (platform.stability.ai) or STICKER_MODELSLAB_KEY (modelslab.com)")
+        raise Unavailable(NO_KEY)
     asked = safety.checked_prompt(prompt, terms=blocked_terms)
     chosen_seed = _checked_seed(seed)
     end_s = clock.monotonic() + timeout_s
