@@ -9,8 +9,8 @@ import numpy as np
 from serving import captions
 from serving.captions import Caption, Colour
 from serving.fonts import FontName
-from sticker_studio import masks, refine
-from sticker_studio.types import RGB, RGBA, Alpha
+from sticker_studio import masks
+from sticker_studio.types import RGB, RGBA, Alpha, Mask
 
 CaptionShape = Literal["straight", "arc"]
 CaptionEdge = Literal["auto", "top", "bottom"]
@@ -211,20 +211,31 @@ def outline(alpha: Alpha, outline_px: int) -> Alpha:
     inset = _distance_to(~grown)  # closing: grow further, then shrink back
     coverage = np.maximum(np.clip(outline_px + 0.5 - distance, 0, 1), np.clip(inset - _CLOSING_PX - 0.5, 0, 1))
     solid = coverage >= 0.5
-    filled = refine.without_specks(solid, min_part_share=0, max_hole_share=_HOLE_PX**2 / max(1.0, float(solid.sum())))
-    return np.maximum(np.where(filled & ~solid, np.float32(1), coverage), alpha).astype(np.float32)
+    coverage[_small_holes(solid)] = 1
+    return np.asarray(np.maximum(coverage, alpha), np.float32)
 
 
-def _distance_to(mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Alpha:
+def _small_holes(solid: Mask) -> Mask:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((~solid).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < _HOLE_PX**2
+    small[0] = False
+    return np.asarray(small[labels])
+
+
+def _distance_to(mask: Mask) -> Alpha:
     return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _over(colours: RGB, alpha: Alpha, backing_rgb: Colour, coverage: Alpha) -> RGBA:
     """The subject over a backing of one colour; straight alpha."""
     total = np.maximum(coverage, alpha)
-    share = np.divide(alpha, total, out=np.zeros_like(alpha), where=total > 0)[..., None]
-    mixed = colours * share + np.asarray(backing_rgb, np.float32) * (1 - share)
-    return np.dstack([np.rint(mixed), np.rint(total * 255)]).astype(np.uint8)
+    mixed = np.full(colours.shape, backing_rgb, np.uint8)
+    whole = alpha >= 1
+    cv2.copyTo(colours, whole.astype(np.uint8), mixed)
+    soft = np.nonzero((alpha > 0) & ~whole)  # few pixels, and the only ones to be reckoned with
+    share = (alpha[soft] / total[soft])[:, None]
+    mixed[soft] = np.rint(colours[soft] * share + np.asarray(backing_rgb, np.float32) * (1 - share))
+    return np.asarray(cv2.merge([mixed, cv2.convertScaleAbs(total, alpha=255)]), np.uint8)
 
 
 def _with_caption(sticker: RGBA, caption: Caption, window: Window, look: Look) -> RGBA:
@@ -252,7 +263,11 @@ def _rounded(pixels: np.ndarray) -> Colour:
 
 def alpha_over(top: RGBA, below: RGBA) -> RGBA:
     """`top` over `below`, both HxWx4 with straight alpha."""
-    a, b = top[..., 3:].astype(np.float32) / 255, below[..., 3:].astype(np.float32) / 255
+    result = below.copy()
+    cv2.copyTo(top, (top[..., 3] == 255).astype(np.uint8), result)
+    soft = np.nonzero((top[..., 3] > 0) & (top[..., 3] < 255))
+    a, b = (picture[soft].astype(np.float32)[:, 3:] / 255 for picture in (top, below))
     total = a + b * (1 - a)
-    mixed = (top[..., :3] * a + below[..., :3] * b * (1 - a)) / np.maximum(total, 1e-6)
-    return np.dstack([np.rint(mixed), np.rint(total * 255)]).astype(np.uint8)
+    mixed = (top[soft][:, :3] * a + below[soft][:, :3] * b * (1 - a)) / total
+    result[soft] = np.rint(np.hstack([mixed, total * 255]))
+    return result
