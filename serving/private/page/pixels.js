@@ -8,16 +8,17 @@ export const PAD = 114;
 /** Of each side, that the classifier's second look covers. */
 export const MIDDLE_SHARE = 0.7;
 
-/** A picture scaled to width x height: area-averaged along a side that shrinks, linear along one that grows (cv2.INTER_AREA, INTER_LINEAR). */
+/** A picture, or a field, scaled to width x height: area-averaged along a side that shrinks, linear along one that grows (cv2.INTER_AREA, INTER_LINEAR). */
 export function resized(picture, width, height) {
   if (picture.width === width && picture.height === height) return picture;
+  const channels = picture.data.length / (picture.width * picture.height);
   const columns = taps(picture.width, width);
   const rows = taps(picture.height, height);
-  const narrow = new Float32Array(width * picture.height * 4);
-  for (let y = 0; y < picture.height; y++) blend(picture.data, y * picture.width * 4, 4, columns, narrow, y * width * 4, 4);
-  const data = new Float32Array(width * height * 4);
-  for (let x = 0; x < width; x++) blend(narrow, x * 4, width * 4, rows, data, x * 4, width * 4);
-  return { width, height, data: new Uint8ClampedArray(data) };
+  const narrow = new Float32Array(width * picture.height * channels);
+  for (let y = 0; y < picture.height; y++) blend(picture.data, y * picture.width * channels, channels, columns, narrow, y * width * channels, channels, channels);
+  const data = new Float32Array(width * height * channels);
+  for (let x = 0; x < width; x++) blend(narrow, x * channels, width * channels, rows, data, x * channels, width * channels, channels);
+  return { width, height, data: new picture.data.constructor(data) };
 }
 
 /** For each of `to` places on a line of `from` pixels: the first pixel it takes from, and the weights of that and the following ones. */
@@ -40,9 +41,9 @@ function between(place, from) {
   return from === 1 ? { first, weights: [1] } : { first, weights: [1 - share, share] };
 }
 
-function blend(source, from, sourceStep, line, target, to, targetStep) {
+function blend(source, from, sourceStep, line, target, to, targetStep, channels) {
   for (const { first, weights } of line) {
-    for (let channel = 0; channel < 4; channel++) {
+    for (let channel = 0; channel < channels; channel++) {
       let sum = 0;
       for (let i = 0; i < weights.length; i++) sum += weights[i] * source[from + (first + i) * sourceStep + channel];
       target[to + channel] = sum;

@@ -4,30 +4,53 @@
  */
 
 import { distanceTo } from './masks.js';
+import { resized } from './pixels.js';
+
+/** Cells of a network's mask on the longer side of what it looked at. */
+export const CELLS = 64;
+const EPS = 1e-4;
+/** The guided filter's ramp is wider than the picture's own. */
+const STEEPER = 2.5;
 
 /** Soft alpha field from a probability field of the same size, led by the picture's edges; the border may move by 1/64 of the longer side. */
 export function refined(picture, probability) {
   const { width, height } = picture;
-  const radius = Math.max(2, Math.round(Math.max(width, height) / 64));
+  const radius = Math.max(2, Math.round(Math.max(width, height) / CELLS));
   const core = Uint8Array.from(probability.data, (value) => value >= 0.5);
   const toCore = distanceTo(core, width, height);
   const toGround = distanceTo(core.map((value) => 1 - value), width, height);
-  const guided = guidedFilter(picture, probability, radius, 1e-4);
-  const alpha = guided.map((value, i) => {
-    if (toGround[i] > radius) return 1;
-    return toCore[i] > radius ? 0 : Math.min(Math.max((value - 0.5) * 2.5 + 0.5, 0), 1);
-  });
+  const led = guided(picture, probability, radius);
+  const alpha = led.map((value, i) => (toGround[i] > radius ? 1 : toCore[i] > radius ? 0 : value));
   return { width, height, data: alpha };
 }
 
-/** He, Sun and Tang's filter (2010): `source` made to follow the edges of the picture, float32 a pixel. */
+/** The guided filter's answer made as steep as the picture's own edges. */
+export function guided(picture, source, radius) {
+  return guidedFilter(picture, source, radius, EPS).map((value) => Math.min(Math.max((value - 0.5) * STEEPER + 0.5, 0), 1));
+}
+
+/**
+ * He, Sun and Tang's filter (2010): the `source` field made to follow the edges of the picture, float32 a pixel.
+ * What is fitted in windows is fitted on a view in which the radius is about 4 px (Fast Guided Filter, He and Sun, 2015).
+ */
 export function guidedFilter(picture, source, radius, eps) {
   const { width, height } = picture;
+  const step = Math.max(1, Math.round(radius / 4));
+  const [w, h] = [Math.max(1, Math.floor(width / step)), Math.max(1, Math.floor(height / step))];
+  const planes = planesOf(picture);
+  const small = planes.map((plane) => resized(plane, w, h).data);
+  const fitted = fit(small, resized(source, w, h).data, w, h, Math.round(radius / step), eps);
+  const [sr, sg, sb, offset] = fitted.map((data) => resized({ width: w, height: h, data }, width, height).data);
+  const [r, g, b] = planes.map(({ data }) => data);
+  return offset.map((value, i) => value + sr[i] * r[i] + sg[i] * g[i] + sb[i] * b[i]);
+}
+
+/** Slopes (three) and offset of `source` as a linear function of the colours, means over all windows that hold a pixel. */
+function fit([r, g, b], source, width, height, radius, eps) {
   const mean = (values) => boxMean(values, width, height, radius);
-  const [r, g, b] = [0, 1, 2].map((channel) => plane(picture, channel, 1 / 255));
-  const [mr, mg, mb, ms] = [r, g, b, source.data].map(mean);
+  const [mr, mg, mb, ms] = [r, g, b, source].map(mean);
   const covariance = (p, q, mp, mq) => mean(p.map((value, i) => value * q[i])).map((value, i) => value - mp[i] * mq[i]);
-  const [cr, cg, cb] = [covariance(r, source.data, mr, ms), covariance(g, source.data, mg, ms), covariance(b, source.data, mb, ms)];
+  const [cr, cg, cb] = [covariance(r, source, mr, ms), covariance(g, source, mg, ms), covariance(b, source, mb, ms)];
   const [rr, rg, rb] = [covariance(r, r, mr, mr), covariance(r, g, mr, mg), covariance(r, b, mr, mb)];
   const [gg, gb, bb] = [covariance(g, g, mg, mg), covariance(g, b, mg, mb), covariance(b, b, mb, mb)];
   const [ar, ag, ab, offset] = [0, 1, 2, 3].map(() => new Float32Array(width * height));
@@ -43,8 +66,7 @@ export function guidedFilter(picture, source, radius, eps) {
     ab[i] = (ixz * cr[i] + iyz * cg[i] + izz * cb[i]) / determinant;
     offset[i] = ms[i] - ar[i] * mr[i] - ag[i] * mg[i] - ab[i] * mb[i];
   }
-  const [sr, sg, sb, so] = [ar, ag, ab, offset].map(mean);
-  return so.map((value, i) => value + sr[i] * r[i] + sg[i] * g[i] + sb[i] * b[i]);
+  return [ar, ag, ab, offset].map(mean);
 }
 
 /** The subject's own colours as a picture: where alpha is partial, no old background shines through. */
@@ -53,11 +75,10 @@ export function foregroundColours(picture, alpha, radius = 16) {
   const result = new Uint8ClampedArray(picture.data);
   const share = alpha.data;
   const mean = (values, reach) => boxMean(values, width, height, reach);
-  for (let channel = 0; channel < 3; channel++) {
-    const own = plane(picture, channel, 1);
+  for (const [channel, { data: own }] of planesOf(picture).entries()) {
     const coarse = blurFusion(own, own, own, share, (values) => mean(values, radius));
     const fine = blurFusion(own, coarse.near, coarse.far, share, (values) => mean(values, Math.max(2, Math.floor(radius / 6))));
-    for (let i = 0; i < share.length; i++) if (share[i] < 0.999) result[4 * i + channel] = fine.near[i];
+    for (let i = 0; i < share.length; i++) if (share[i] < 0.999) result[4 * i + channel] = 255 * fine.near[i];
   }
   return { width, height, data: result };
 }
@@ -68,15 +89,14 @@ function blurFusion(picture, foreground, background, alpha, mean) {
   const far = mean(background.map((value, i) => value * (1 - alpha[i]))).map((value, i) => value / (1 - share[i] + 1e-5));
   const fused = near.map((value, i) => {
     const estimate = value + alpha[i] * (picture[i] - alpha[i] * value - (1 - alpha[i]) * far[i]);
-    return Math.min(Math.max(estimate, 0), 255);
+    return Math.min(Math.max(estimate, 0), 1);
   });
   return { near: fused, far };
 }
 
-function plane(picture, channel, scale) {
-  const values = new Float32Array(picture.width * picture.height);
-  for (let i = 0; i < values.length; i++) values[i] = picture.data[4 * i + channel] * scale;
-  return values;
+/** Red, green and blue in 0..1, a field each. */
+function planesOf({ width, height, data }) {
+  return [0, 1, 2].map((channel) => ({ width, height, data: Float32Array.from({ length: width * height }, (_, i) => data[4 * i + channel] / 255) }));
 }
 
 /** Mean over the window of 2 * radius + 1 px each way, the picture mirrored at its border (cv2.BORDER_REFLECT). */

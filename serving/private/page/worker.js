@@ -4,6 +4,7 @@
  */
 
 import * as ort from './runtime/ort.wasm.bundle.min.mjs';
+import { byColour } from './colours.js';
 import { composed, contentSize } from './composer.js';
 import { fused, sighting } from './fusion.js';
 import { boxFrom } from './masks.js';
@@ -162,8 +163,8 @@ function found({ subject, whole }) {
   const { own, view, detections } = current;
   if (own) return { field: own, how: 'alpha', subjects: 1 };
   const chosen = choose(detections, subject);
-  const field = join(chosen, view.width, view.height);
-  if (field) return { field, how: 'segmentor', subjects: chosen.length };
+  const joined = join(chosen, view.width, view.height);
+  if (joined) return { field: byColour(view, joined), how: 'segmentor', subjects: chosen.length };
   if (!whole) throw new Problem('Nothing that stands out was found. Crop the picture closer to the subject, or use the whole picture.');
   return { field: { width: view.width, height: view.height, data: new Float32Array(view.width * view.height).fill(1) }, how: 'whole', subjects: 0 };
 }
