@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil, cos, sin
 from typing import Final, Literal
 
@@ -53,6 +53,7 @@ _UNSPACED: Final = (
     (regex.compile(r"\p{Thai}"), budoux.load_default_thai_parser),
 )
 """Scripts without spaces between words, and what finds the words (kana first: Japanese has Han characters too)."""
+_SPACED_LETTERS: Final = regex.compile(r"[[\p{L}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]]{2}", regex.VERSION1)
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,16 @@ def _words(text: str) -> list[_Word]:
 
 
 def _pieces(word: str) -> list[str]:
+    """Where a line may break inside a word: between the words of a script without spaces, never inside another script's word or an emoji."""
     load = next((load for script, load in _UNSPACED if script.search(word)), None)
-    return list(_parser(load).parse(word)) if load else [word]
+    ends = set(accumulate(map(len, shaping.graphemes(word))))
+    pieces, end = [""], 0
+    for piece in _parser(load).parse(word) if load else [word]:
+        if end in ends and not _SPACED_LETTERS.match(word[end - 1 : end + 1]):
+            pieces.append("")
+        pieces[-1] += piece
+        end += len(piece)
+    return pieces
 
 
 @cache

@@ -22,8 +22,9 @@ _CLOSING_PX: Final = 10
 _SMOOTH_PX: Final = 3.0
 """A die-cut line has no wiggles: the outline follows a smoothed border."""
 _HOLE_PX: Final = 20
-_SHADOW_BLUR_PX: Final = 9
-_SHADOW_DOWN_PX: Final = 4
+_SHADOW_BLUR: Final = 9 / 512
+_SHADOW_DOWN: Final = 4 / 512
+"""Shares of the sticker's side."""
 _SHADOW_OPACITY: Final = 0.4
 _COVERED: Final = 0.05
 """A caption with less of its area over something opaque counts as lying over nothing."""
@@ -57,7 +58,7 @@ class Look:
     @property
     def inset_px(self) -> int:
         """What stays free at each side: the margin, and room for the whole shadow."""
-        return max(self.margin_px, _SHADOW_BLUR_PX + _SHADOW_DOWN_PX if self.shadow else 0)
+        return max(self.margin_px, sum(_shadow_px(self.side_px)) if self.shadow else 0)
 
 
 def content_wh(look: Look, caption: Caption | None) -> tuple[int, int]:
@@ -163,11 +164,17 @@ def _grounds(look: Look, sticker: RGBA, caption: Caption | None, window: Window 
     return grounds
 
 
+def _shadow_px(side_px: int) -> tuple[int, int]:
+    """How far a shadow is blurred, and how far down it lies."""
+    return round(_SHADOW_BLUR * side_px), round(_SHADOW_DOWN * side_px)
+
+
 def _shadow(coverage: Alpha) -> RGBA:
     """A soft black shadow a little below; nothing of it lies further away than its blur and its way down."""
-    blurred = cv2.GaussianBlur(coverage, (2 * _SHADOW_BLUR_PX + 1,) * 2, _SHADOW_BLUR_PX / 2.5, borderType=cv2.BORDER_CONSTANT)
+    blur, down = _shadow_px(len(coverage))
+    blurred = np.asarray(cv2.GaussianBlur(coverage, (2 * blur + 1, 2 * blur + 1), blur / 2.5, borderType=cv2.BORDER_CONSTANT))
     shadow = np.zeros((*coverage.shape, 4), np.uint8)
-    shadow[_SHADOW_DOWN_PX:, :, 3] = np.rint(255 * _SHADOW_OPACITY * np.asarray(blurred)[:-_SHADOW_DOWN_PX])
+    shadow[down:, :, 3] = np.rint(255 * _SHADOW_OPACITY * blurred[: len(blurred) - down])
     return shadow
 
 

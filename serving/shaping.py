@@ -18,7 +18,7 @@ _GRAPHEME: Final = regex.compile(r"\X")
 _EMOJI: Final = regex.compile(r"\p{Emoji_Presentation}|\p{Regional_Indicator}|\p{Emoji_Modifier}|\uFE0F|\u20E3")
 _PICTOGRAPH: Final = regex.compile(r"\p{Extended_Pictographic}")
 _UNDRAWN: Final = regex.compile(r"\p{Default_Ignorable_Code_Point}")
-_EAST_ASIAN: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\u3000-\u303F\uFF00-\uFFEF]")
+_EAST_ASIAN: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\u3000-\u30FF\uFF00-\uFFEF]")
 _RIGHT_TO_LEFT: Final = regex.compile(r"[\p{bidi_class=R}\p{bidi_class=AL}\p{bidi_class=AN}]")
 _LANGUAGES: Final = ((regex.compile(r"[\p{Hiragana}\p{Katakana}]"), "ja"), (regex.compile(r"\p{Hangul}"), "ko"), (regex.compile(r"\p{Han}"), "zh-hans"))
 _TEXT_STYLE: Final = "\ufe0e"

@@ -136,6 +136,14 @@ def test_lines_break_between_words_where_a_script_has_no_spaces(text: str, words
     assert not any(line.startswith(("、", "ๆ")) for line in lines)
 
 
+@pytest.mark.parametrize("whole", ["ChatGPT", "👍🏽", "👩‍👩‍👧", "🇹🇭", "iPhone15"])
+def test_a_foreign_word_and_an_emoji_are_not_torn_there(whole: str) -> None:
+    for text in (f"很喜欢{whole}和你", f"ขอบคุณ{whole}ครับ", f"私は{whole}を買いました"):
+        narrow = captions.layout(text * 3, max_wh=(240, 153))
+        assert narrow is not None
+        assert sum(line.count(whole) for line in narrow.lines) == 3
+
+
 def test_no_caption_is_no_caption() -> None:
     assert [captions.layout(text, max_wh=ROOM) for text in ("", " \n ", "\u200b\u200d\u202e")] == [None, None, None]
 
