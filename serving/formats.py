@@ -11,8 +11,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from sticker_studio import images
+from sticker_studio.errors import InputError
 from sticker_studio.types import RGBA
 
 Platform = Literal["whatsapp", "telegram", "signal", "discord", "webp", "png", "svg"]
@@ -135,6 +137,9 @@ def is_moving(data: bytes) -> bool:
 
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
+_MAX_SIDE_PX: Final = 4096
+_MAX_FRAMES: Final = 1000
+_MAX_READS: Final = 200_000
 
 
 def look(data: bytes) -> Shown:
@@ -143,7 +148,7 @@ def look(data: bytes) -> Shown:
 
 
 def _look_at_picture(data: bytes) -> Shown:
-    picture = Image.open(io.BytesIO(data))
+    picture = _opened(data)
     picture.load()
     blank = picture.has_transparency_data and not picture.convert("RGBA").getchannel("A").getbbox()
     times = [0.0]
@@ -155,12 +160,28 @@ def _look_at_picture(data: bytes) -> Shown:
     return Shown((picture.format or "").lower(), picture.size, tuple(times), loops, blank)
 
 
+def _opened(data: bytes) -> ImageFile:
+    """A finished picture, its header read; one beyond any sticker's size is refused before it is decoded."""
+    try:
+        picture = images.opened(data, max_reads=_MAX_READS, spare_bytes=_MAX_FRAMES * 65_536)
+    except InputError as error:
+        raise OSError(str(error)) from error
+    _check_bounds(picture.width, picture.height, getattr(picture, "n_frames", 1))
+    return picture
+
+
+def _check_bounds(width: int, height: int, frames: int) -> None:
+    if max(width, height) > _MAX_SIDE_PX or frames > _MAX_FRAMES:
+        raise OSError(f"{frames} frames of {width}x{height} px, which is more than any sticker has")
+
+
 def _look_at_video(data: bytes) -> Shown:
     import av  # 60 MB of memory, for Telegram alone
 
     try:
         with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.video[0]
+            _check_bounds(stream.codec_context.width, stream.codec_context.height, 1)
             codec, rate, ends = stream.codec_context, float(stream.average_rate or 0), (container.duration or 0) / 1000
             packets = [packet for packet in container.demux(stream) if packet.pts is not None]
             times = [float((packet.pts or 0) * (packet.time_base or 0) * 1000) for packet in packets]
@@ -186,7 +207,7 @@ def _decoded(packets: list[Any]) -> list[RGBA]:
 def frames_of(data: bytes) -> list[RGBA]:
     """The frames of a finished animated sticker, HxWx4, one for each of `look(data).times_ms` but the last. Errors as `look`."""
     if not data.startswith(_EBML):
-        picture = Image.open(io.BytesIO(data))
+        picture = _opened(data)
         return [_frame(picture, number) for number in range(getattr(picture, "n_frames", 1))]
     import av
 
