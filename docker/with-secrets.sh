@@ -9,6 +9,7 @@ if [ -r /run/secrets/postgres_password ]; then
     export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="postgresql+psycopg2://sticker:$password@postgres/airflow"
     export AIRFLOW__CELERY__RESULT_BACKEND="db+postgresql://sticker:$password@postgres/airflow"
     export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://sticker:$password@postgres/mlflow"
+    export STICKER_RECORDS="postgresql+psycopg2://sticker:$password@postgres/jobs"
 fi
 if [ -r /run/secrets/airflow_jwt ]; then
     AIRFLOW__API_AUTH__JWT_SECRET=$(secret airflow_jwt)

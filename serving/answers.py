@@ -97,7 +97,7 @@ def headers(told: Mapping[str, Any], stages: Stages, *, kept: Kept | None, cache
         "X-Sticker-Cache": "hit" if cached else "miss",
         "Server-Timing": stages.header(),
     }
-    return named | ({"X-Sticker-Id": kept.id} if kept else {})
+    return named | ({"X-Sticker-Id": kept.id, "X-Sticker-Expires": f"{kept.expires_at:.0f}"} if kept else {})
 
 
 def as_json(done: Finished, kept: Kept | None, stages: Stages) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class ServiceMetrics:
             "sticker_output_bytes", "Size of finished files.", ["endpoint"], buckets=(10e3, 25e3, 50e3, 75e3, 100e3, 250e3, 1e6, 5e6)
         )
         self._cache = prometheus.Counter("sticker_cache_total", "Finished files by whether they were in the cache.", ["outcome"])
+        self._not_kept = prometheus.Counter("sticker_not_kept_total", "Stickers given out without an id because the records or the store did not answer.")
         self._feedback = prometheus.Counter("sticker_feedback_total", "Verdicts and corrected masks.", ["verdict", "consent"])
         self._swaps = prometheus.Counter("sticker_model_swaps_total", "Champions swapped in while serving.", ["model"])
         self._champion = prometheus.Gauge(
@@ -68,6 +69,10 @@ class ServiceMetrics:
         self._styles.labels(facts["style"]).inc()
         self._cuts.labels(facts["cut"]).inc()
         self._bytes.labels(endpoint).observe(facts["bytes"])
+
+    def not_kept(self) -> None:
+        """Count a sticker that could not be kept."""
+        self._not_kept.inc()
 
     def feedback(self, verdict: str, *, consent: bool) -> None:
         """Count what somebody said of a sticker."""

@@ -6,13 +6,14 @@ One table set for all replicas (SQLite for one machine, PostgreSQL for many); th
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from sticker_studio.errors import NotKept
+from sticker_studio.errors import NotKept, Unavailable
 from sticker_studio.store import ObjectStore
 
 LEASE_S: Final = 120.0
@@ -97,27 +98,40 @@ def new_id() -> str:
     return secrets.token_urlsafe(16)
 
 
-def engine(url: str) -> sa.Engine:
-    """The database at an SQLAlchemy `url`, its tables made where missing."""
-    lite = url.startswith("sqlite")
-    made = sa.create_engine(url, pool_pre_ping=not lite, connect_args={"timeout": 30} if lite else {})
-    if lite:
-        sa.event.listen(made, "connect", _tune)
-    with made.begin() as connection:
-        _METADATA.create_all(connection)
-    return made
-
-
 def _tune(connection: Any, _: object) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last moment's records, never damage the file
 
 
 class Records:
-    """Stickers and jobs of all replicas."""
+    """Stickers and jobs of all replicas, in the database at an SQLAlchemy `url`.
 
-    def __init__(self, database: sa.Engine, store: ObjectStore, *, ttl_s: float) -> None:
-        self._database, self._store, self._ttl_s = database, store, ttl_s
+    The tables are made at first use, not at the start: stickers are made without a database too, only not kept. Every method raises `Unavailable` where
+    it does not answer.
+    """
+
+    def __init__(self, url: str, store: ObjectStore, *, ttl_s: float) -> None:
+        self._store, self._ttl_s, self._ready = store, ttl_s, False
+        lite = url.startswith("sqlite")
+        self._engine = sa.create_engine(url, pool_pre_ping=not lite, connect_args={"timeout": 30} if lite else {"connect_timeout": 3})
+        if lite:
+            sa.event.listen(self._engine, "connect", _tune)
+
+    @contextmanager
+    def _begun(self) -> Iterator[sa.Connection]:
+        """A transaction."""
+        try:
+            if not self._ready:
+                _METADATA.create_all(self._engine)
+                self._ready = True
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            address = self._engine.url.render_as_string(hide_password=True)
+            cause = str(getattr(error, "orig", error)).strip().splitlines()
+            raise Unavailable(
+                f"records: expected an answer of {address}, got {cause[0] if cause else type(error).__name__}; is STICKER_RECORDS right?"
+            ) from error
 
     # --- stickers
 
@@ -126,14 +140,14 @@ class Records:
         now = time.time()
         kept = Kept(id=new_id(), mime=mime, created_at=now, expires_at=now + self._ttl_s, facts=facts)
         self._store.put(_sticker_key(kept.id), data)
-        with self._database.begin() as connection:
+        with self._begun() as connection:
             row = {"id": kept.id, "mime": mime, "created_at": now, "expires_at": kept.expires_at, "facts": json.dumps(facts, default=str)}
             connection.execute(_STICKERS.insert().values(row))
         return kept
 
     def sticker(self, sticker_id: str) -> Kept:
         """The record of a sticker. Raises `NotKept`."""
-        with self._database.connect() as connection:
+        with self._begun() as connection:
             query = _STICKERS.select().where(_STICKERS.c.id == sticker_id, _STICKERS.c.expires_at > time.time())
             row = connection.execute(query).mappings().first()
         if row is None:
@@ -155,13 +169,13 @@ class Records:
     def _drop(self, sticker_ids: Sequence[str]) -> None:
         for sticker_id in sticker_ids:
             self._store.delete(_sticker_key(sticker_id))
-        with self._database.begin() as connection:
+        with self._begun() as connection:
             connection.execute(_STICKERS.delete().where(_STICKERS.c.id.in_(sticker_ids)))
 
     def purge(self) -> int:
         """Delete stickers and jobs whose time is over, at most a thousand; how many stickers."""
         now = time.time()
-        with self._database.connect() as connection:
+        with self._begun() as connection:
             old = list(connection.execute(sa.select(_STICKERS.c.id).where(_STICKERS.c.expires_at <= now).limit(1000)).scalars())
             jobs = list(connection.execute(sa.select(_JOBS.c.id).where(_JOBS.c.expires_at <= now).limit(1000)).scalars())
         if old:
@@ -170,7 +184,7 @@ class Records:
             for key in list(self._store.keys(f"jobs/{job_id}")):
                 self._store.delete(key)
         if jobs:
-            with self._database.begin() as connection:
+            with self._begun() as connection:
                 connection.execute(_ITEMS.delete().where(_ITEMS.c.job_id.in_(jobs)))
                 connection.execute(_JOBS.delete().where(_JOBS.c.id.in_(jobs)))
         return len(old)
@@ -185,7 +199,7 @@ class Records:
         ]
         for number, (_, data) in enumerate(inputs):
             self._store.put(f"jobs/{job_id}/{number}", data)
-        with self._database.begin() as connection:
+        with self._begun() as connection:
             row = {"id": job_id, "kind": kind, "created_at": now, "expires_at": now + self._ttl_s, "options": json.dumps(options)}
             connection.execute(_JOBS.insert().values(row))
             connection.execute(_ITEMS.insert(), rows)
@@ -193,7 +207,7 @@ class Records:
 
     def job(self, job_id: str) -> Job:
         """A job with all its items. Raises `NotKept`."""
-        with self._database.connect() as connection:
+        with self._begun() as connection:
             row = connection.execute(_JOBS.select().where(_JOBS.c.id == job_id, _JOBS.c.expires_at > time.time())).mappings().first()
             if row is None:
                 raise NotKept("expected the id of a job that is kept, got one that is not; its time is over, so send it again")
@@ -206,7 +220,7 @@ class Records:
     def cancel(self, job_id: str) -> Job:
         """Let nothing more of a job begin; what is in work is finished. Raises `NotKept`."""
         self.job(job_id)
-        with self._database.begin() as connection:
+        with self._begun() as connection:
             connection.execute(_ITEMS.update().where(_ITEMS.c.job_id == job_id, _ITEMS.c.state == "waiting").values(state="cancelled"))
         return self.job(job_id)
 
@@ -217,7 +231,7 @@ class Records:
         oldest = (
             sa.select(_ITEMS.c.job_id, _ITEMS.c.number).join(_JOBS, _JOBS.c.id == _ITEMS.c.job_id).where(free).order_by(_JOBS.c.created_at, _ITEMS.c.number)
         )
-        with self._database.begin() as connection:
+        with self._begun() as connection:
             candidate = connection.execute(oldest.limit(1)).first()
             if candidate is None:
                 return None
@@ -227,7 +241,7 @@ class Records:
 
     def finish(self, item: Item, state: State, outcome: Mapping[str, Any]) -> None:
         """Note how an item ended; its picture is deleted."""
-        with self._database.begin() as connection:
+        with self._begun() as connection:
             mine = sa.and_(_ITEMS.c.job_id == item.job_id, _ITEMS.c.number == item.number)
             connection.execute(_ITEMS.update().where(mine).values(state=state, outcome=json.dumps(outcome)))
         self._store.delete(item.input_key)

@@ -24,7 +24,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from serving import animation, answers, feedback, pages, pipeline, reading, records
+from serving import animation, answers, feedback, pages, pipeline, reading
 from serving.answers import Finished, Stages
 from serving.creation import chain
 from serving.edge import App, Edge, Gate, told_error
@@ -240,7 +240,7 @@ class StickerService:
         for loaded in self._watcher.current.by_name.values():
             self.metrics.serving(loaded.resolved)
         self._store = ObjectStore(self.settings.store_url)
-        self.records = Records(records.engine(self.settings.records_url), self._store, ttl_s=self.settings.sticker_ttl_s)
+        self.records = Records(self.settings.records_url, self._store, ttl_s=self.settings.sticker_ttl_s)
         self._cache: cachetools.LRUCache[str, Finished] = cachetools.LRUCache(self.settings.cache_max_bytes, getsizeof=lambda done: len(done.exported.data))
         self._cache_lock = threading.Lock()
         self._jobs = JobRunner(self.records, self._work)
@@ -363,7 +363,7 @@ class StickerService:
             done = answers.finished(made, models, outlines=intake.wants_json)
             self._remember(known, done)
         keeps = endpoint == "/sticker" and self.settings.sticker_ttl_s > 0
-        kept = self._keep(done, data, intake.options, stages) if keeps else None
+        kept = self._kept_if_possible(done, data, intake.options, stages) if keeps else None
         self.metrics.made(endpoint, done.facts, cached=cached)
         headers = answers.headers(done.facts, stages, kept=kept, cached=cached)
         if intake.wants_json:
@@ -381,6 +381,15 @@ class StickerService:
         facts = {**done.facts, "options": options.model_dump(mode="json"), "picture_sha256": hashlib.sha256(picture).hexdigest()}
         with stages("keep"):
             return self.records.keep(done.exported.data, done.exported.mime, facts)
+
+    def _kept_if_possible(self, done: Finished, picture: bytes, options: BaseModel, stages: Stages) -> Kept | None:
+        """As `_keep`; where the records or the store do not answer, the sticker is given out all the same, without an id."""
+        try:
+            return self._keep(done, picture, options, stages)
+        except (Unavailable, OSError) as error:
+            self.metrics.not_kept()
+            log.warning("a sticker is not kept: %s", error)
+            return None
 
     def _cached(self, known: str) -> Finished | None:
         with self._cache_lock:

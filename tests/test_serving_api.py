@@ -410,3 +410,15 @@ def test_a_picture_may_fill_the_sticker_behind_the_subject(service: str) -> None
     refused = httpx.post(f"{service}/sticker", files=files, data={"layout": "banner"}, timeout=60)
     assert refused.status_code == 400
     assert "layout=sticker" in refusal(refused)
+
+
+def test_a_database_that_is_away_keeps_nobody_from_a_sticker(tmp_path: Path) -> None:
+    fill_cache(tmp_path / "var")
+    with running(tmp_path / "var", STICKER_RECORDS=f"sqlite:///{tmp_path}/no/such/folder/serving.db") as (url, _):
+        response = post(url, "/sticker", PICTURE)
+        assert opened(response).size == (512, 512)
+        assert "x-sticker-id" not in response.headers
+        assert "sticker_not_kept_total 1.0" in httpx.get(f"{url}/metrics").text
+        job = httpx.post(f"{url}/stickers", files=[("images", ("p", PICTURE))], timeout=60)
+        assert job.status_code == 503
+        assert "STICKER_RECORDS" in refusal(job)

@@ -85,12 +85,13 @@ def airflow(settings: Settings) -> tuple[Program, ...]:
     )  # fmt: skip
 
 
-def serving(settings: Settings) -> tuple[Program, ...]:
-    """The sticker service and the Studio page: what `make serve` runs."""
+def serving(settings: Settings, *, records: str = "") -> tuple[Program, ...]:
+    """The sticker service and the Studio page: what `make serve` runs. `records` is the address of the service's database; by default its own file."""
     one_thread = {"OMP_NUM_THREADS": "1"}
+    kept = {"STICKER_RECORDS": records} if records else {}
     return (
         Program(
-            name="service", command=_python("serving", "serve"), environment=one_thread, port="service_port",
+            name="service", command=_python("serving", "serve"), environment=one_thread | kept, port="service_port",
             ready=address(settings, "service_port") + "/readyz",
         ),
         Program(name="studio", command=_python("serving", "studio"), environment=one_thread, port="studio_port", ready=address(settings, "studio_port") + "/"),

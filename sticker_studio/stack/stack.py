@@ -67,7 +67,7 @@ def whole(settings: Settings, root: Path, inherited: Mapping[str, str]) -> Stack
         programs.postgres(settings, binary=binary, data=data, user=user),
         programs.mlflow(settings, layout, secrets),
         *programs.airflow(settings),
-        *programs.serving(settings),
+        *programs.serving(settings, records=settings.records or programs.database_url(settings, secrets, "jobs")),
         *programs.around(settings),
     )
     environment = programs.environment(settings, layout, secrets, inherited=inherited, cpus=os.cpu_count() or 1)
