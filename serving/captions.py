@@ -99,7 +99,7 @@ def layout(text: str, *, max_wh: tuple[int, int], font: FontName = "rubik", bend
 def cleaned(text: str) -> str:
     """One line in composed characters, without control characters; empty where nothing would be seen."""
     composed = _DIRECTIONS.sub("", unicodedata.normalize("NFC", text))
-    kept = "".join(each if each.isprintable() or unicodedata.category(each) == "Cf" else " " for each in composed)
+    kept = "".join(" " if unicodedata.category(each) in ("Cc", "Zl", "Zp") else each for each in composed)
     return "" if _NOTHING.fullmatch(kept) else " ".join(kept.split())
 
 

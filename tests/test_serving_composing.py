@@ -148,6 +148,15 @@ def test_no_caption_is_no_caption() -> None:
     assert [captions.layout(text, max_wh=ROOM) for text in ("", " \n ", "\u200b\u200d\u202e")] == [None, None, None]
 
 
+@pytest.mark.parametrize(
+    "nobodys", ["\ue000", "\U000fffff", "\U0003fffd", "\ud800", "😀\U0001faff"], ids=["private", "plane-15", "unassigned", "surrogate", "new-emoji"]
+)
+def test_a_character_that_nobody_has_a_glyph_for_is_refused_and_not_dropped(nobodys: str) -> None:
+    with pytest.raises(InputError, match="expected characters that the fonts here draw") as error:
+        captions.layout(f"ok {nobodys}", max_wh=ROOM)
+    str(error.value).encode()
+
+
 def test_characters_without_a_glyph_are_named() -> None:
     with pytest.raises(InputError, match="expected characters that the fonts here draw, got '\U00012000 \U00012001'"):
         captions.layout("ok \U00012001 \U00012000\U00012000", max_wh=ROOM)
