@@ -151,7 +151,7 @@ def test_the_brush_erases_and_restores(service: str) -> None:
 
 
 def test_a_sticker_is_kept_under_an_id_that_nobody_guesses_until_it_is_deleted(service: str, home: Path) -> None:
-    one, other = (post(service, "/sticker", PICTURE) for _ in range(2))
+    _, one, other = (post(service, "/sticker", PICTURE) for _ in range(3))
     assert (one.headers["x-sticker-cache"], other.headers["x-sticker-cache"]) == ("hit", "hit")
     ids = [response.headers["x-sticker-id"] for response in (one, other)]
     assert ids[0] != ids[1]
