@@ -132,13 +132,15 @@ def layout_problems(data: bytes, layout: Layout) -> list[str]:
 
 
 def is_moving(data: bytes) -> bool:
-    """Whether a finished sticker is animated. Errors as `look`."""
-    return data.startswith(_EBML) or look(data).frames > 1
+    """Whether a finished sticker is animated, from its header. Errors as `look`."""
+    return data.startswith(_EBML) or getattr(_opened(data), "n_frames", 1) > 1
 
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _MAX_SIDE_PX: Final = 4096
 _MAX_FRAMES: Final = 1000
+_MAX_PIXELS: Final = 100_000_000
+"""Of all frames."""
 _MAX_READS: Final = 200_000
 
 
@@ -171,7 +173,7 @@ def _opened(data: bytes) -> ImageFile:
 
 
 def _check_bounds(width: int, height: int, frames: int) -> None:
-    if max(width, height) > _MAX_SIDE_PX or frames > _MAX_FRAMES:
+    if max(width, height) > _MAX_SIDE_PX or frames > _MAX_FRAMES or width * height * frames > _MAX_PIXELS:
         raise OSError(f"{frames} frames of {width}x{height} px, which is more than any sticker has")
 
 
@@ -181,9 +183,9 @@ def _look_at_video(data: bytes) -> Shown:
     try:
         with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.video[0]
-            _check_bounds(stream.codec_context.width, stream.codec_context.height, 1)
             codec, rate, ends = stream.codec_context, float(stream.average_rate or 0), (container.duration or 0) / 1000
             packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+            _check_bounds(codec.width, codec.height, len(packets))
             times = [float((packet.pts or 0) * (packet.time_base or 0) * 1000) for packet in packets]
             frames = _decoded(packets) if codec.name.endswith("vp9") else []
             encoding = container.format.name.split(",")[-1] if frames else codec.name

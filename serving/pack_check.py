@@ -90,6 +90,14 @@ def _pack_problems(files: Mapping[str, bytes], target: Target, stickers: Sequenc
     return found
 
 
+def _moves(data: bytes | None) -> bool | None:
+    """Whether a sticker is animated; None for what is missing or no picture, which is told elsewhere."""
+    try:
+        return None if data is None else formats.is_moving(data)
+    except images.UNDECODABLE:
+        return None
+
+
 def _icon_problems(files: Mapping[str, bytes], name: str, target: Target, encodings: tuple[str, ...] = ("png", "webp")) -> list[str]:
     rules = RULES[target]
     if name not in files:
@@ -131,8 +139,8 @@ def _whatsapp_problems(files: Mapping[str, bytes]) -> list[str]:
         found += _text_problems(key, pack[key], 128)
     if not re.fullmatch(r"[\w\-,.' ]+", str(pack["identifier"]), re.ASCII):
         found.append(f"identifier: expected letters, digits, _ - , . ' and spaces, got {pack['identifier']!r}")
-    moving = {name: formats.is_moving(files[name]) for name in names if name in files and not formats.problems(files[name], "whatsapp")}
-    if any(each != pack["animated_sticker_pack"] for each in moving.values()):
+    moving = {name: _moves(files.get(name)) for name in names}
+    if any(each not in (None, pack["animated_sticker_pack"]) for each in moving.values()):
         found.append(f"animated_sticker_pack: expected what the stickers are, got {pack['animated_sticker_pack']}")
     for sticker in pack["stickers"]:
         name = sticker["image_file"]
@@ -163,9 +171,10 @@ def _telegram_problems(files: Mapping[str, bytes]) -> list[str]:
         keywords = sticker["keywords"]
         if len(keywords) > proposals.MAX_KEYWORDS or sum(map(len, keywords)) > proposals.MAX_KEYWORD_CHARACTERS:
             found.append(f"{name}: expected at most 20 keywords with 64 characters in all, got {len(keywords)} with {sum(map(len, keywords))}")
-        if name in files and not formats.problems(files[name], "telegram"):
-            wanted = "video" if formats.is_moving(files[name]) else "static"
-            found += [] if sticker["format"] == wanted else [f"{name}: expected the format {wanted}, got {sticker['format']!r}"]
+        moves = _moves(files.get(name))
+        wanted = "video" if moves else "static"
+        if moves is not None and sticker["format"] != wanted:
+            found.append(f"{name}: expected the format {wanted}, got {sticker['format']!r}")
     return found
 
 

@@ -92,14 +92,24 @@ class Sticker:
     words: StickerWords = field(default_factory=StickerWords)
 
 
+class Report(_Model):
+    """What the compliance check, which reads only a finished pack's bytes, says of it."""
+
+    pack: Target
+    complies: bool
+    problems: list[str]
+    bytes: dict[str, int]
+    """Of each file in it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """A finished file. `problems` by kind of pack is what the compliance check found: nothing."""
+    """A finished file; `reports` by kind of pack."""
 
     file_name: str
     mime: str
     data: bytes
-    problems: Mapping[Target, list[str]]
+    reports: Mapping[Target, Report]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,27 +147,24 @@ def build(stickers: Sequence[Sticker], options: PackOptions) -> Pack:
     targets = tuple(dict.fromkeys(options.platforms))
     for target in targets:
         _refuse(target, stickers, options)
-    made: dict[Platform, list[_Entry]] = {}
-    packs: dict[Target, bytes] = {}
-    for target in targets:
-        platform = RULES[target].platform
-        if platform not in made:
-            made[platform] = [_entry(sticker, each, platform, number) for number, (sticker, each) in enumerate(zip(stickers, words, strict=True), start=1)]
-        packs[target] = _with_report(_written(target, made[platform], options), target)
-    found = {target: pack_check.problems(data, target) for target, data in packs.items()}
+    entries = {platform: _entries(stickers, words, platform) for platform in dict.fromkeys(RULES[target].platform for target in targets)}
+    packs = {target: _written(target, entries[RULES[target].platform], options) for target in targets}
+    reports = {target: report(data, target) for target, data in packs.items()}
+    found = {target: each.problems for target, each in reports.items()}
     if any(found.values()):
         raise ContractViolation(f"expected packs that comply, got {found}")
+    packs = {target: _with_report(data, reports[target]) for target, data in packs.items()}
     name = _slug(options.title)
     if len(packs) == 1:
-        return Pack(file_name=name + RULES[targets[0]].suffix, mime="application/zip", data=packs[targets[0]], problems=found)
+        return Pack(file_name=name + RULES[targets[0]].suffix, mime="application/zip", data=packs[targets[0]], reports=reports)
     files = {f"{name}-{target}{RULES[target].suffix}": data for target, data in packs.items()}
-    files[REPORT] = _json({target: _report(data, target) for target, data in packs.items()})
-    return Pack(file_name=f"{name}.zip", mime="application/zip", data=_zipped(files), problems=found)
+    files[REPORT] = _json({target: each.model_dump() for target, each in reports.items()})
+    return Pack(file_name=f"{name}.zip", mime="application/zip", data=_zipped(files), reports=reports)
 
 
 def _refuse(target: Target, stickers: Sequence[Sticker], options: PackOptions) -> None:
     rules = RULES[target]
-    least, most = rules.stickers[0], rules.stickers[1]
+    least, most = rules.stickers
     if not least <= len(stickers) <= most:
         raise InputError(f"{target}: expected {least} to {most} stickers in a pack, got {len(stickers)}")
     if len(options.title) > rules.max_title:
@@ -177,12 +184,15 @@ def _readable(number: int) -> Iterator[None]:
         raise UndecodableImage(f"sticker {number}: expected a finished PNG, WebP or WebM, got: {images.plain(error)}") from error
 
 
-def _entry(sticker: Sticker, words: Words, platform: Platform, number: int) -> _Entry:
-    with _readable(number):
-        data = adapted(sticker.data, platform)
+def _entries(stickers: Sequence[Sticker], words: Sequence[Words], platform: Platform) -> list[_Entry]:
+    entries = []
+    for number, (sticker, each) in enumerate(zip(stickers, words, strict=True), start=1):
+        with _readable(number):
+            data = adapted(sticker.data, platform)
         moving = formats.is_moving(data)
-    encoding = MOTIONS[platform].encoding if moving else formats.look(data).encoding
-    return _Entry(file=f"{number:02d}.{encoding}", data=data, words=words, moving=moving)
+        encoding = MOTIONS[platform].encoding if moving else "png" if data.startswith(b"\x89PNG") else "webp"
+        entries.append(_Entry(file=f"{number:02d}.{encoding}", data=data, words=each, moving=moving))
+    return entries
 
 
 # --- one platform's sticker made over for another
@@ -339,11 +349,12 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
 # --- the report
 
 
-def _report(data: bytes, target: Target) -> dict[str, object]:
+def report(data: bytes, target: Target) -> Report:
+    """What the compliance check says of a finished pack."""
     found = pack_check.problems(data, target)
-    return {"pack": target, "complies": not found, "problems": found, "bytes": {name: len(file) for name, file in pack_check.unzipped(data).items()}}
+    return Report(pack=target, complies=not found, problems=found, bytes={name: len(file) for name, file in pack_check.unzipped(data).items()})
 
 
-def _with_report(data: bytes, target: Target) -> bytes:
+def _with_report(data: bytes, found: Report) -> bytes:
     """The pack with its report; apps that import `.wastickers` read every file in them, so theirs stays outside."""
-    return data if target == "wastickers" else _zipped(pack_check.unzipped(data) | {REPORT: _json(_report(data, target))})
+    return data if found.pack == "wastickers" else _zipped(pack_check.unzipped(data) | {REPORT: _json(found.model_dump())})

@@ -66,7 +66,7 @@ def list_of(files: dict[str, bytes]) -> Any:
 @pytest.mark.parametrize("data", [still, moving])
 def test_a_pack_passes_its_check_and_carries_the_report(target: Target, data: Callable[[int], bytes]) -> None:
     pack = packs.build([sticker(data(k), caption="Good morning", subject_class="animal") for k in range(3)], PackOptions(platforms=(target,)))
-    assert pack.problems == {target: []}
+    assert pack.reports[target].problems == []
     assert pack_check.problems(pack.data, target) == []
     files = files_of(pack.data)
     if target == "wastickers":
