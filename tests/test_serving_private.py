@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import uvicorn
-from conftest import unused_port
+from conftest import ROOT, unused_port
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -150,7 +152,8 @@ def saved_sideways(image: RGB, path: Path) -> Path:
 
 def test_the_browser_cuts_as_the_service_does_and_asks_the_server_for_nothing(page: Any, server: Recorded, models: ModelSet, tmp_path: Path) -> None:
     options = CutoutOptions(crop=False, format="png")
-    requested(page)
+    assert f"{server.url}/private/" in [request["url"] for request in requested(page)]  # the log does log
+    assert {(method, size) for method, _, size in server.requests} == {("GET", 0)}
     server.requests.clear()
     picture = saved_sideways(scenes.draw(seed=11, style="anime", size_wh=(1400, 900)).image, tmp_path / "scene.jpg")
     made = pipeline.make_cutout(pipeline.decode(data := picture.read_bytes(), max_bytes=len(data), max_pixels=10**7), models.for_pipeline(), options)
@@ -203,6 +206,23 @@ def test_a_broken_picture_is_told_in_words_and_the_next_one_works(page: Any, tmp
     assert "Cut out by" in upload(page, tmp_path / "scene.png")
 
 
+PASTE = "new ClipboardEvent('paste', { clipboardData: data })"
+DROP = "new DragEvent('drop', { dataTransfer: data })"
+
+
+@pytest.mark.parametrize("event", [pytest.param(PASTE, id="pasted"), pytest.param(DROP, id="dropped")])
+def test_a_picture_may_be(page: Any, event: str) -> None:
+    script = """
+        document.getElementById('told').replaceChildren();
+        const data = new DataTransfer();
+        data.items.add(new File([Uint8Array.from(arguments[0])], 'clip.png', { type: 'image/png' }));
+        document.dispatchEvent(EVENT);
+    """
+    scene = images.encode_png(scenes.draw(seed=11, style="anime", size_wh=(300, 220)).image)
+    page.execute_script(script.replace("EVENT", event), list(scene))
+    assert "Cut out by" in told(page)
+
+
 def test_the_parts_compute_what_the_kernel_computes(page: Any) -> None:
     picture = scenes.draw(seed=5, style="normal", size_wh=(150, 110)).image
     y, x = np.mgrid[:110, :150]
@@ -246,11 +266,16 @@ def test_the_browser_itself_refuses_every_other_origin(page: Any) -> None:
 
 
 def test_every_control_has_a_name_and_a_phone_needs_no_sideways_scrolling(page: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
 
     controls = page.find_elements(By.CSS_SELECTOR, "input, button, canvas, progress, summary")
     assert len(controls) > 10
     assert [control.get_attribute("id") for control in controls if control.is_displayed() and not control.accessible_name] == []
+    page.find_element(By.TAG_NAME, "h1").click()
+    ActionChains(page).send_keys(Keys.TAB).perform()
+    assert page.switch_to.active_element.get_attribute("id") == "file"
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
     assert page.execute_script("return document.documentElement.scrollWidth") == 390
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -273,6 +298,18 @@ def test_without_onnxruntime_web_the_page_names_the_command_that_installs_it(mod
     (runtime / RUNTIME_FILES[1]).unlink()
     answer = client.get("/private")
     assert (answer.status_code, "run scripts/browser_runtime.sh" in answer.text, RUNTIME_FILES[1] in answer.text) == (503, True, True)
+
+
+def test_onnxruntime_web_with_other_bytes_than_the_published_ones_is_not_installed(tmp_path: Path) -> None:
+    pack = '[ "$1" = pack ] || exit 0; while [ "$1" != --pack-destination ]; do shift; done; echo other >"$2/onnxruntime-web-1.30.0.tgz"'
+    programs = {"python": f"echo {tmp_path / 'prefix'}", "npm": pack}
+    for name, line in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([ROOT / "scripts" / "browser_runtime.sh", tmp_path / "python"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, "got other bytes" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "prefix").exists()
 
 
 def test_the_models_that_serve_come_with_their_cards(models: ModelSet, runtime: Path) -> None:

@@ -105,7 +105,7 @@ async function open(file) {
     if (number !== wanted) return;
     seen = looked;
     await make();
-    $('ground').scrollIntoView({ block: 'nearest' });
+    $('told').scrollIntoView({ block: 'nearest' });
   } catch (error) {
     if (number === wanted) showProblem(error.message);
   }

@@ -165,7 +165,7 @@ function found({ subject, whole }) {
   const chosen = choose(detections, subject);
   const joined = join(chosen, view.width, view.height);
   if (joined) return { field: byColour(view, joined), how: 'segmentor', subjects: chosen.length };
-  if (!whole) throw new Problem('Nothing that stands out was found. Crop the picture closer to the subject, or use the whole picture.');
+  if (!whole) throw new Problem('Nothing that stands out was found. Crop the picture closer to the subject, or tick “Use the whole picture”.');
   return { field: { width: view.width, height: view.height, data: new Float32Array(view.width * view.height).fill(1) }, how: 'whole', subjects: 0 };
 }
 
