@@ -78,15 +78,10 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class StickerOptions(Options):
-    """Options of `POST /sticker`."""
+class LookOptions(Options):
+    """How a sticker is cut out and looks, whatever it is for."""
 
     caption: Caption = Field(default="", description="text in any script, emoji too, at most 120 characters; by default under the subject")
-    platform: Platform = Field(
-        default="whatsapp",
-        description="whatsapp: 512x512 WebP of at most 100 KB; telegram: WebP, 512 px on the longer side, at most 512 KB; signal: 512x512 WebP of at most "
-        "300 KB; discord: 320x320 PNG of at most 512 KB; webp, png: 512x512; svg: the same with its die-cut line as a path",
-    )
     subject: ChosenSubject = "all"
     fallback: FallbackChoice = "none"
     outline_px: int | None = Field(
@@ -108,6 +103,16 @@ class StickerOptions(Options):
         "its background is never transparent: without one it is a gradient of the subject's own colours",
     )
     animated: bool = Field(default=True, description="an animated picture gives an animated sticker; false: its first frame alone")
+
+
+class StickerOptions(LookOptions):
+    """Options of `POST /sticker`."""
+
+    platform: Platform = Field(
+        default="whatsapp",
+        description="whatsapp: 512x512 WebP of at most 100 KB; telegram: WebP, 512 px on the longer side, at most 512 KB; signal: 512x512 WebP of at most "
+        "300 KB; discord: 320x320 PNG of at most 512 KB; webp, png: 512x512; svg: the same with its die-cut line as a path",
+    )
 
 
 class CutoutOptions(Options):

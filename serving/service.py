@@ -1,7 +1,7 @@
 """The sticker service on BentoML: `python -m serving serve`, or `bentoml serve serving.service:StickerService`."""
 
+import base64
 import hashlib
-import json
 import logging
 import os
 import signal
@@ -10,37 +10,36 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import wraps
-from http import HTTPStatus
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final
+from urllib.parse import quote
 
 import bentoml
 import cachetools
 import cv2
-from bentoml.exceptions import BentoMLException
-from pydantic import BaseModel, Field
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from serving import animation, answers, feedback, pages, pipeline, reading
+from serving import animation, answers, feedback, packs, pages, pipeline, reading
 from serving.answers import Finished, Stages
 from serving.creation import chain
 from serving.edge import App, Edge, Gate, told_error
 from serving.formats import MOTIONS
+from serving.forms import ClassifyForm, CutoutForm, FeedbackForm, GenerateForm, PackForm, PackRequest, SegmentForm, StickerForm, StickersForm, StyleAnswer
 from serving.jobs import JobRunner
 from serving.models import ChampionWatcher, Loaded, ModelSet
-from serving.options import ClassifyOptions, CutoutOptions, FeedbackOptions, GenerateOptions, SegmentOptions, StickerOptions
+from serving.options import FeedbackOptions, GenerateOptions, LookOptions, StickerOptions
+from serving.packs import PackOptions, StickerWords
 from serving.pipeline import Made, Strokes
-from serving.reading import Accepted, Intake
+from serving.reading import Intake
 from serving.records import Item, Job, Kept, Records
 from sticker_studio import images, params, safety
 from sticker_studio.errors import InputError, NothingFound, StickerError, Unavailable
-from sticker_studio.fetch import allow_list
 from sticker_studio.settings import Settings
 from sticker_studio.store import ObjectStore
-from sticker_studio.types import CLASSIFIER, RGB, Style
+from sticker_studio.types import CLASSIFIER, RGB
 
 log = logging.getLogger(__name__)
 
@@ -48,109 +47,6 @@ GENERATE: Final = "generate"
 """Kind of a job that begins with a description."""
 EXPOSED: Final = ["Server-Timing", "X-Sticker-Id", "X-Sticker-Style", "X-Sticker-Cut", "X-Sticker-Subjects", "X-Sticker-Bytes", "X-Sticker-Segmentor-Version"]
 """Headers that pages of other origins may read."""
-
-Picture = Annotated[Path, Field(description="the picture: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF; or send its web address as `url`")]
-Backdrop = Annotated[Path, Field(description="a picture that fills the sticker behind the subject; optional")]
-Brush = Annotated[Path, Field(description="a mask of the picture's shape, bright or opaque where the brush went; optional")]
-
-
-class Refused(BentoMLException):
-    """A `StickerError` on its way through BentoML, before an API is called."""
-
-    def __init__(self, error: StickerError) -> None:
-        super().__init__(json.dumps(told_error(error)), error_code=HTTPStatus(error.http_status))
-
-
-class _Form(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML ships no types
-    """A request, read by `reading.read`; the fields beside `intake` are there for the documentation."""
-
-    options_type: ClassVar[type[BaseModel]]
-    accepted: ClassVar[Accepted]
-    intake: SkipJsonSchema[Any] = None
-
-    @classmethod
-    async def from_http_request(cls, request: Request, serde: object) -> Self:
-        """Read the request. Raises `Refused` telling what was expected."""
-        settings = current_service().settings
-        accepted = cls.accepted
-        if accepted.many:
-            accepted = Accepted(once=accepted.once, many=accepted.many, max_many=settings.upload_max_pictures, url=accepted.url)
-        try:
-            allow = allow_list(settings.fetch_allow)
-            intake = await reading.read(request, accepted, cls.options_type, max_bytes=settings.upload_max_bytes, allow=allow)
-        except StickerError as error:
-            raise Refused(error) from error
-        form: Self = cls.model_construct(**(dict.fromkeys(cls.model_fields) | {"intake": intake}))
-        return form
-
-
-class StickerForm(_Form, StickerOptions):
-    """Request of `POST /sticker`."""
-
-    options_type = StickerOptions
-    accepted = Accepted(once=("image", "erase", "restore", "background_picture"), url="image")
-    image: Picture
-    erase: Brush
-    restore: Brush
-    background_picture: Backdrop
-
-
-class CutoutForm(_Form, CutoutOptions):
-    """Request of `POST /cutout`."""
-
-    options_type = CutoutOptions
-    accepted = Accepted(once=("image", "erase", "restore"), url="image")
-    image: Picture
-    erase: Brush
-    restore: Brush
-
-
-class SegmentForm(_Form, SegmentOptions):
-    """Request of `POST /segment`."""
-
-    options_type = SegmentOptions
-    accepted = Accepted(once=("image",), url="image")
-    image: Picture
-
-
-class ClassifyForm(_Form, ClassifyOptions):
-    """Request of `POST /classify`."""
-
-    options_type = ClassifyOptions
-    accepted = Accepted(once=("image",), url="image")
-    image: Picture
-
-
-class StickersForm(_Form, StickerOptions):
-    """Request of `POST /stickers`."""
-
-    options_type = StickerOptions
-    accepted = Accepted(many="images", url="images")
-    images: Annotated[list[Path], Field(description="the pictures; or their web addresses as `urls`")]
-
-
-class GenerateForm(_Form, GenerateOptions):
-    """Request of `POST /generate`."""
-
-    options_type = GenerateOptions
-    accepted = Accepted()
-
-
-class FeedbackForm(_Form, FeedbackOptions):
-    """Request of `POST /feedback`."""
-
-    options_type = FeedbackOptions
-    accepted = Accepted(once=("image", "mask"))
-    mask: Annotated[Path, Field(description="the corrected mask: bright, or opaque, where the subject is; optional")]
-    image: Annotated[Path, Field(description="the picture that the sticker was made of; with consent=true")]
-
-
-class StyleAnswer(BaseModel):
-    """Answer of `POST /classify`."""
-
-    style: Style
-    probability: float
-    version: str
 
 
 def _json(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
@@ -337,6 +233,44 @@ class StickerService:
         answer: dict[str, Any] = _json({"id": feedback_id, "sticker": kept.id, "picture_kept": options.consent}, status=201)
         return answer
 
+    @bentoml.api(route="/pack", input_spec=PackForm)  # type: ignore[untyped-decorator]
+    @_answering
+    def pack(self, intake: Intake) -> Annotated[Path, bentoml.validators.ContentType("application/zip")]:
+        """Several pictures or kept stickers to a pack for one or several platforms; with `Accept: application/json` its compliance report too."""
+        request: PackRequest = intake.options
+        stages = Stages(self.metrics.stage)
+        stickers = [*self._kept_stickers(request), *self._new_stickers(intake, stages)]
+        if not 0 < len(stickers) <= self.settings.upload_max_pictures or len(request.words) > len(stickers):
+            most = self.settings.upload_max_pictures
+            told = f"got {len(stickers)} and {len(request.words)} words"
+            raise InputError(f"expected 1 to {most} pictures or ids of kept stickers, and no more words than these, {told}; send `images` or `stickers`")
+        said = [packs.Sticker(data=each.data, words=_worded(each.words, words)) for each, words in zip_longest(stickers, request.words)]
+        with stages("encode"):
+            built = packs.build(said, PackOptions.model_validate({name: getattr(request, name) for name in PackOptions.model_fields}))
+        reports = {target: report.model_dump() for target, report in built.reports.items()}
+        answer: Any = Response(built.data, media_type=built.mime, headers=_as_download(built.file_name) | {"Server-Timing": stages.header()})
+        if intake.wants_json:
+            answer = _json({"file_name": built.file_name, "mime": built.mime, "reports": reports, "file": base64.b64encode(built.data).decode()})
+        file: Path = answer
+        return file
+
+    def _kept_stickers(self, request: PackRequest) -> list[packs.Sticker]:
+        kept = [self.records.sticker(sticker_id) for sticker_id in request.stickers]
+        return [packs.Sticker(data=self.records.file(each), words=_known(each.facts, str(each.facts["options"].get("caption", "")))) for each in kept]
+
+    def _new_stickers(self, intake: Intake, stages: Stages) -> list[packs.Sticker]:
+        """The pictures as finished stickers of the best quality, from which each platform's are made."""
+        options = StickerOptions.model_validate({name: getattr(intake.options, name) for name in LookOptions.model_fields} | {"platform": "png"})
+        models, made = self.models(), []
+        for number, data in enumerate(intake.many, start=1):
+            try:
+                done = answers.finished(self._make_sticker(data, options, Drawn(), models, stages), models, outlines=False)
+            except StickerError as error:
+                error.args = (f"picture {number}: {error}",)
+                raise
+            made.append(packs.Sticker(data=done.exported.data, words=_known(done.facts, options.caption)))
+        return made
+
     # --- making
 
     def _make_sticker(self, data: bytes, options: Any, drawn: "Drawn", models: ModelSet, stages: Stages) -> Made:
@@ -427,6 +361,21 @@ class StickerService:
         done = answers.finished(self._make_sticker(data, options, Drawn(), models, stages), models, outlines=False)
         self.metrics.made(endpoint, done.facts, cached=False)
         return self._keep(replace(done, facts={**done.facts, **(made_by or {})}), data, options, stages).id
+
+
+def _known(facts: Mapping[str, Any], caption: str) -> StickerWords:
+    """What the service knows of a sticker that it made."""
+    classes = facts["classes"]
+    return StickerWords(caption=caption, style=facts["style"], subject_class=classes[0] if len(classes) == 1 else None)
+
+
+def _worded(known: StickerWords, given: StickerWords | None) -> StickerWords:
+    """What the caller says goes before what is known."""
+    return known if given is None else known.model_copy(update={name: getattr(given, name) for name in given.model_fields_set})
+
+
+def _as_download(file_name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file_name)}"}
 
 
 def _fingerprint(endpoint: str, intake: Intake, models: ModelSet) -> str:

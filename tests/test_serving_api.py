@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from PIL import Image
 from serving_toys import fill_cache
 from test_serving_service import ROOT, encoded, opened, post, refusal, running, scene
 
+from serving import pack_check
 from sticker_studio.store import ObjectStore
 
 KEY = "a-key-of-the-operator"
@@ -422,3 +424,47 @@ def test_a_database_that_is_away_keeps_nobody_from_a_sticker(tmp_path: Path) -> 
         job = httpx.post(f"{url}/stickers", files=[("images", ("p", PICTURE))], timeout=60)
         assert job.status_code == 503
         assert "STICKER_RECORDS" in refusal(job)
+
+
+# --- packs
+
+
+def test_pictures_become_a_pack_that_complies(service: str) -> None:
+    pictures = [("images", (f"{n}.png", encoded(scene(300 + 10 * n, 200)))) for n in range(3)]
+    fields = {"title": "Red things", "author": "Ann", "words": json.dumps([{"emoji": ["🎈"], "alt": "a red balloon"}]), "outline_colour": "#00ff00"}
+    response = httpx.post(f"{service}/pack", files=pictures, data=fields, timeout=60)
+    assert response.status_code == 200, response.text
+    assert "Red-things" in response.headers["content-disposition"] or "red-things" in response.headers["content-disposition"]
+    assert pack_check.problems(response.content, "whatsapp") == []
+    contents = json.loads(zipfile.ZipFile(io.BytesIO(response.content)).read("contents.json"))
+    first, second = contents["sticker_packs"][0]["stickers"][:2]
+    assert (first["emojis"], first["accessibility_text"]) == (["🎈"], "a red balloon")
+    assert second["emojis"]
+
+
+def test_kept_stickers_become_packs_of_several_platforms_with_a_report(service: str) -> None:
+    ids = [str(post(service, "/sticker", encoded(scene(300 + n, 210)), platform="png", caption="hello").headers["x-sticker-id"]) for n in range(3)]
+    answer = httpx.post(f"{service}/pack", json={"stickers": ids, "platforms": ["whatsapp", "signal"]}, headers={"accept": "application/json"}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert {target: report["complies"] for target, report in answer.json()["reports"].items()} == {"whatsapp": True, "signal": True}
+    names = zipfile.ZipFile(io.BytesIO(base64.b64decode(answer.json()["file"]))).namelist()
+    assert len([name for name in names if "whatsapp" in name or "signal" in name]) == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "told"),
+    [
+        pytest.param({"stickers": []}, 400, "pictures or ids", id="nothing"),
+        pytest.param({"stickers": ["unknown"]}, 404, "make it again", id="an-unknown-id"),
+        pytest.param({"images": [base64.b64encode(PICTURE).decode()]}, 400, "3", id="too-few-for-whatsapp"),
+        pytest.param({"images": [base64.b64encode(PICTURE).decode(), "AAAA"], "platforms": ["telegram"]}, 400, "picture 2", id="a-broken-picture"),
+        pytest.param({"images": [base64.b64encode(PICTURE).decode()], "platforms": ["fax"]}, 400, "'whatsapp'", id="an-unknown-platform"),
+        pytest.param({"images": [base64.b64encode(PICTURE).decode()], "words": "[{"}, 400, "JSON list", id="broken-words"),
+        pytest.param({"images": [base64.b64encode(PICTURE).decode()] * 3, "words": [{"emoji": ["no emoji"]}]}, 400, "one emoji", id="a-word-for-an-emoji"),
+        pytest.param({"images": [base64.b64encode(PICTURE).decode()] * 3, "cover": 9}, 400, "cover", id="a-cover-that-is-not-there"),
+    ],
+)
+def test_a_pack_that_cannot_be_made_says_why(service: str, sent: dict[str, object], status: int, told: str) -> None:
+    response = httpx.post(f"{service}/pack", json=sent, timeout=60)
+    assert response.status_code == status
+    assert told in refusal(response)
