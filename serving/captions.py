@@ -72,9 +72,9 @@ class Caption:
         return self.letters.shape[1], self.letters.shape[0]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def layout(text: str, *, max_wh: tuple[int, int], font: FontName = "rubik", bend: Bend = "straight") -> Caption | None:
-    """`text` in the largest letters that fit into `max_wh` px; None for empty text.
+    """`text` in the largest letters that fit into `max_wh` px; None for text of which nothing would be seen.
 
     Kept for the next frame or preview: not to be written to. Raises `InputError` for characters that no font here draws, and for text that is too
     long even in the smallest letters.
@@ -92,7 +92,8 @@ def layout(text: str, *, max_wh: tuple[int, int], font: FontName = "rubik", bend
                 continue
             block = _block(_balanced(wrapped, words, font), font, size, bend, right_to_left=to_left)
             if block.size_wh[0] <= max_wh[0] and block.size_wh[1] <= max_wh[1]:
-                return _drawn(block)
+                drawn = _drawn(block)
+                return drawn if drawn.outlined.size else None  # a font may draw nothing: U+2800, a Braille pattern without dots
     raise InputError(f"caption: expected text that fits in {max_wh[0]}x{max_wh[1]} px, got {len(clean)} characters; shorten it")
 
 

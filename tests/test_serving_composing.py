@@ -145,7 +145,7 @@ def test_a_foreign_word_and_an_emoji_are_not_torn_there(whole: str) -> None:
 
 
 def test_no_caption_is_no_caption() -> None:
-    assert [captions.layout(text, max_wh=ROOM) for text in ("", " \n ", "\u200b\u200d\u202e")] == [None, None, None]
+    assert [captions.layout(text, max_wh=ROOM) for text in ("", " \n ", "\u200b\u200d\u202e", "\u2800")] == [None] * 4
 
 
 @pytest.mark.parametrize(
