@@ -11,8 +11,8 @@ from typing import Final, Literal
 import budoux
 import cv2
 import numpy as np
-import regex
-import uharfbuzz as hb
+import regex  # type: ignore[import-untyped]
+import uharfbuzz as hb  # type: ignore[import-untyped]
 
 from serving import fonts, shaping
 from serving.fonts import FontName

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal
 
-import uharfbuzz as hb
+import uharfbuzz as hb  # type: ignore[import-untyped]
 
 FontName = Literal[
     "rubik", "fredoka", "bangers", "luckiest-guy", "anton", "bungee", "permanent-marker", "caveat", "pacifico", "abril-fatface", "press-start-2p"

@@ -6,9 +6,9 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
-import regex
-import uharfbuzz as hb
-from bidi import algorithm
+import regex  # type: ignore[import-untyped]
+import uharfbuzz as hb  # type: ignore[import-untyped]
+from bidi import algorithm  # type: ignore[import-untyped]
 
 from serving import fonts
 from serving.fonts import FontFile, FontName
