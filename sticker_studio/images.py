@@ -89,7 +89,7 @@ def _let_go(error: BaseException | None) -> None:
 
 def plain(error: BaseException) -> str:
     """A decoder's words; where it has none for people, that the file is damaged."""
-    told = str(error)
+    told = " ".join(str(error).split())[:200]
     usable = isinstance(error, (OSError, ValueError, SyntaxError)) and told and "object at 0x" not in told
     return told if usable else "a damaged file"
 
