@@ -24,6 +24,9 @@ from sticker_studio.settings import Settings
 from sticker_studio.types import Style
 
 Picture = Annotated[Path, Field(description="the picture: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF; or send its web address as `url`")]
+NOT_SENT: Any = None
+"""Default of a file field: for the documentation, in which no file may be called required, since an address or JSON may stand for it."""
+
 Backdrop = Annotated[Path, Field(description="a picture that fills the sticker behind the subject; optional")]
 Brush = Annotated[Path, Field(description="a mask of the picture's shape, bright or opaque where the brush went; optional")]
 
@@ -68,10 +71,10 @@ class StickerForm(Form, StickerOptions):
 
     options_type = StickerOptions
     accepted = Accepted(once=("image", "erase", "restore", "background_picture"), url="image")
-    image: Picture
-    erase: Brush
-    restore: Brush
-    background_picture: Backdrop
+    image: Picture = NOT_SENT
+    erase: Brush = NOT_SENT
+    restore: Brush = NOT_SENT
+    background_picture: Backdrop = NOT_SENT
 
 
 class CutoutForm(Form, CutoutOptions):
@@ -79,9 +82,9 @@ class CutoutForm(Form, CutoutOptions):
 
     options_type = CutoutOptions
     accepted = Accepted(once=("image", "erase", "restore"), url="image")
-    image: Picture
-    erase: Brush
-    restore: Brush
+    image: Picture = NOT_SENT
+    erase: Brush = NOT_SENT
+    restore: Brush = NOT_SENT
 
 
 class SegmentForm(Form, SegmentOptions):
@@ -89,7 +92,7 @@ class SegmentForm(Form, SegmentOptions):
 
     options_type = SegmentOptions
     accepted = Accepted(once=("image",), url="image")
-    image: Picture
+    image: Picture = NOT_SENT
 
 
 class ClassifyForm(Form, ClassifyOptions):
@@ -97,7 +100,7 @@ class ClassifyForm(Form, ClassifyOptions):
 
     options_type = ClassifyOptions
     accepted = Accepted(once=("image",), url="image")
-    image: Picture
+    image: Picture = NOT_SENT
 
 
 class StickersForm(Form, StickerOptions):
@@ -105,7 +108,7 @@ class StickersForm(Form, StickerOptions):
 
     options_type = StickerOptions
     accepted = Accepted(many="images", url="images")
-    images: Annotated[list[Path], Field(description="the pictures; or their web addresses as `urls`")]
+    images: Annotated[list[Path], Field(description="the pictures; or their web addresses as `urls`")] = NOT_SENT
 
 
 def _listed(value: Any) -> Any:
@@ -139,7 +142,7 @@ class PackForm(Form, PackRequest):
 
     options_type = PackRequest
     accepted = Accepted(many="images", url="images")
-    images: Annotated[list[Path], Field(description="pictures to make stickers of; or their web addresses as `urls`")]
+    images: Annotated[list[Path], Field(description="pictures to make stickers of; or their web addresses as `urls`")] = NOT_SENT
 
 
 class GenerateForm(Form, GenerateOptions):
@@ -154,8 +157,8 @@ class FeedbackForm(Form, FeedbackOptions):
 
     options_type = FeedbackOptions
     accepted = Accepted(once=("image", "mask"))
-    mask: Annotated[Path, Field(description="the corrected mask: bright, or opaque, where the subject is; optional")]
-    image: Annotated[Path, Field(description="the picture that the sticker was made of; with consent=true")]
+    mask: Annotated[Path, Field(description="the corrected mask: bright, or opaque, where the subject is; optional")] = NOT_SENT
+    image: Annotated[Path, Field(description="the picture that the sticker was made of; with consent=true")] = NOT_SENT
 
 
 class StyleAnswer(BaseModel):

@@ -121,6 +121,8 @@ async def _form(request: Request, accepted: Accepted) -> Intake:
     fields: dict[str, Any] = {}
     many: list[tuple[bytes, str]] = []
     for name, value in form.multi_items():
+        if name in (*accepted.once, accepted.many) and _left_empty(value):
+            continue
         if isinstance(value, UploadFile):
             if name == accepted.many and name:
                 many.append((await value.read(), value.filename or ""))
@@ -136,6 +138,11 @@ async def _form(request: Request, accepted: Accepted) -> Intake:
         else:
             fields[name] = value
     return Intake(files=files, many=tuple(data for data, _ in many), names=tuple(name for _, name in many), options=fields)
+
+
+def _left_empty(value: UploadFile | str) -> bool:
+    """How a browser sends a file field in which nothing was chosen."""
+    return not value.filename and not value.size if isinstance(value, UploadFile) else value == ""
 
 
 def _refuse_unknown_file(name: str, accepted: Accepted, files: Mapping[str, bytes]) -> None:

@@ -468,3 +468,21 @@ def test_a_pack_that_cannot_be_made_says_why(service: str, sent: dict[str, objec
     response = httpx.post(f"{service}/pack", json=sent, timeout=60)
     assert response.status_code == status
     assert told in refusal(response)
+
+
+def test_a_file_field_in_which_nothing_was_chosen_is_no_file(service: str) -> None:
+    parts = [("image", ("p", PICTURE)), ("erase", ("", b"")), ("restore", (None, "")), ("platform", (None, "png"))]
+    assert opened(httpx.post(f"{service}/sticker", files=parts, timeout=60)).format == "PNG"
+
+
+def test_the_documentation_lists_each_endpoint_with_its_fields_and_calls_no_file_required(service: str) -> None:
+    docs = httpx.get(f"{service}/docs.json").json()
+    fields = {}
+    for path in ("/sticker", "/cutout", "/segment", "/classify", "/stickers", "/pack", "/feedback", "/generate"):
+        (content,) = docs["paths"][path]["post"]["requestBody"]["content"].values()
+        schema = content["schema"]
+        fields[path] = docs["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    assert {"image", "erase", "restore", "background_picture", "caption", "platform", "subject"} <= set(fields["/sticker"]["properties"])
+    assert not any("intake" in schema["properties"] for schema in fields.values())
+    assert fields["/sticker"].get("required", []) == []
+    assert fields["/generate"]["required"] == ["prompt"]
