@@ -290,11 +290,13 @@ def _salient(picture: Picture, subject: Subject) -> Alpha | None:
 
 
 def _mended(alpha: Alpha, strokes: Strokes | None) -> Alpha:
-    """With strokes at `WORK_SIDE_PX`, so that a fine brush keeps its shape."""
+    """With strokes at `WORK_SIDE_PX`, so that a fine brush keeps its shape; the rim that erasing leaves of a part goes too."""
     if strokes is None:
         return alpha
     scale = max(1.0, WORK_SIDE_PX / max(alpha.shape))
-    return strokes.on(view_alpha(alpha, (round(alpha.shape[0] * scale), round(alpha.shape[1] * scale))))
+    seen = view_alpha(alpha, (round(alpha.shape[0] * scale), round(alpha.shape[1] * scale)))
+    erased = seen if strokes.erase is None else refine.tidied(Strokes(erase=strokes.erase).on(seen))
+    return Strokes(restore=strokes.restore).on(erased)
 
 
 def full_alpha(picture: Picture, found: Found) -> Alpha:
@@ -306,7 +308,7 @@ def full_alpha(picture: Picture, found: Found) -> Alpha:
         alpha = np.ones(shape, np.float32)
     else:
         seen = images.shrink(picture.pixels, max_side_px=WORK_SIDE_PX)
-        alpha = view_alpha(refine.refine(seen, view_alpha(found.probability, seen.shape[:2])), shape)
+        alpha = view_alpha(refine.unmixed(seen, refine.refine(seen, view_alpha(found.probability, seen.shape[:2]))), shape)
     return alpha if found.strokes is None else found.strokes.on(alpha)
 
 
@@ -317,7 +319,7 @@ def cutout(picture: Picture, found: Found, *, crop: bool) -> RGBA:
     left, top, right, bottom = box or (0, 0, alpha.shape[1], alpha.shape[0])
     part = alpha[top:bottom, left:right]
     colours = picture.pixels[top:bottom, left:right]
-    if picture.own_alpha is None:
+    if found.how not in ("alpha", "whole"):
         colours = refine.foreground_colours(colours, part)
     return np.dstack([colours, np.rint(part * 255).astype(np.uint8)])
 
@@ -334,7 +336,7 @@ def sticker(picture: Picture, found: Found, look: Look, *, box_xyxy: tuple[int, 
     pixels = resized(crop, size_wh)
     alpha = _alpha_at(picture, found, (left, top, right, bottom), size_wh)
     if found.how not in ("alpha", "whole"):
-        alpha = refine.refine(pixels, alpha)
+        alpha = refine.unmixed(pixels, refine.refine(pixels, alpha))
     if found.strokes is not None:
         height, width = picture.pixels.shape[:2]
         alpha = found.strokes.on(alpha, (left / width, top / height, right / width, bottom / height))

@@ -40,6 +40,8 @@ _MIN_TAUGHT_SHARE: Final = 0.05
 """Of the pixels that teach, that each side has at least; with less, colours decide nothing."""
 _STEEPER: Final = 2.5
 """The guided filter's ramp is wider than the picture's own."""
+_CONTRAST: Final = 60.0
+"""Distance of two colours (RGB, 0..255) at which a pixel between them is believed half."""
 
 
 def by_colour(image: RGB, probability: Alpha) -> Alpha:
@@ -58,8 +60,7 @@ def by_colour(image: RGB, probability: Alpha) -> Alpha:
     wide = np.asarray(cv2.resize(told, probability.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     believed = np.where(doubted, wide, (probability >= 0.5).astype(np.float32))
     decided = np.where(doubted, _guided(image, believed, radius_px=max(2, round(longer / 40)), eps=1e-4), believed)
-    core = without_specks(decided >= 0.5)
-    return np.where(core, np.maximum(decided, 0.5), np.minimum(decided, 0.49)).astype(np.float32)
+    return tidied(decided)
 
 
 def _told_by_colour(image: RGB, prior: Alpha, taught: Mask) -> Alpha:
@@ -154,6 +155,12 @@ def without_specks(mask: Mask, *, min_part_share: float = MIN_PART_SHARE, max_ho
     return ~_drop_small(holes, max_hole_share * float(parts.sum()))
 
 
+def tidied(probability: Alpha) -> Alpha:
+    """`probability` (HxW) with its specks just under one half and its tiny holes at one half: the borders of what stays keep their slope."""
+    core = without_specks(probability >= 0.5)
+    return np.where(core, np.maximum(probability, 0.5), np.minimum(probability, 0.49)).astype(np.float32)
+
+
 def _largest_area(mask: Mask) -> float:
     stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)[2]
     return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
@@ -166,7 +173,25 @@ def _drop_small(mask: Mask, min_area_px: float) -> Mask:
     return np.asarray(keep[labels])
 
 
-def foreground_colours(image: RGB, alpha: Alpha, *, radius_px: int = 16, max_side_px: int = 1024) -> RGB:
+def unmixed(image: RGB, alpha: Alpha, *, radius_px: int = 3) -> Alpha:
+    """`alpha` (HxW) whose border pixels say how far their colour is on the way from the background to the subject: means of what is within `radius_px`.
+
+    Only where the two differ: what little contrast tells is left to `alpha`. It takes the guided filter's blur out of the border, and with it most of the halo.
+    """
+    core = (alpha >= 0.5).astype(np.uint8)
+    border = cv2.morphologyEx(core, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE).astype(bool)
+    pixels, weight = image.astype(np.float32), alpha[..., None]
+    near, far = (one[border] for one in _near_and_far(pixels, pixels, weight, radius_px))
+    way = near - far
+    length = (way * way).sum(axis=1)
+    share = np.clip(((pixels[border] - far) * way).sum(axis=1) / (length + np.float32(1e-3)), 0, 1)
+    trust = length / (length + np.float32(_CONTRAST**2))
+    result = alpha.copy()
+    result[border] += (share - result[border]) * trust
+    return result
+
+
+def foreground_colours(image: RGB, alpha: Alpha, *, radius_px: int = 4, max_side_px: int = 1024) -> RGB:
     """The subject's own colours (HxWx3) where `alpha` (HxW) is partial, so that no old background shines through at the edge.
 
     They are estimated on a view of at most `max_side_px` (they vary slowly); whole pixels keep their own colour.
@@ -187,6 +212,13 @@ def foreground_colours(image: RGB, alpha: Alpha, *, radius_px: int = 16, max_sid
 
 
 def _blur_fusion(image: _Float, foreground: _Float, background: _Float, alpha: _Float, radius_px: int) -> tuple[_Float, _Float]:
+    near, far = _near_and_far(foreground, background, alpha, radius_px)
+    fused = near + alpha * (image - alpha * near - (1 - alpha) * far)
+    return np.clip(fused, 0, 255), far
+
+
+def _near_and_far(foreground: _Float, background: _Float, alpha: _Float, radius_px: int) -> tuple[_Float, _Float]:
+    """Mean colours (HxWx3) of the subject and of the background around each pixel, by `alpha` (HxWx1)."""
     window = (2 * radius_px + 1, 2 * radius_px + 1)
 
     def mean(values: _Float) -> _Float:
@@ -194,7 +226,4 @@ def _blur_fusion(image: _Float, foreground: _Float, background: _Float, alpha: _
         return blurred if blurred.ndim == 3 else blurred[..., None]
 
     share = mean(alpha)
-    near = mean(foreground * alpha) / (share + np.float32(1e-5))
-    far = mean(background * (1 - alpha)) / (1 - share + np.float32(1e-5))
-    fused = near + alpha * (image - alpha * near - (1 - alpha) * far)
-    return np.clip(fused, 0, 255), far
+    return mean(foreground * alpha) / (share + np.float32(1e-5)), mean(background * (1 - alpha)) / (1 - share + np.float32(1e-5))

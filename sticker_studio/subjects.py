@@ -80,11 +80,8 @@ def join(detections: Sequence[Detection], shape_hw: tuple[int, ...]) -> Alpha | 
     joined = np.zeros(shape_hw, np.float32)
     for detection in detections:
         np.maximum(joined, _without_clouds(detection.probability), out=joined)
-    core = refine.without_specks(joined >= 0.5)
-    if core.mean() < MIN_SUBJECT_SHARE:
-        return None
-    # specks go down to just under one half, filled holes up: the borders of what stays keep their slope
-    return np.where(core, np.maximum(joined, 0.5), np.minimum(joined, 0.49)).astype(np.float32)
+    tidied = refine.tidied(joined)
+    return tidied if (tidied >= 0.5).mean() >= MIN_SUBJECT_SHARE else None
 
 
 def cut(detections: Sequence[Detection], subject: Group, shape_hw: tuple[int, ...]) -> Mask:

@@ -11,6 +11,8 @@ export const CELLS = 64;
 const EPS = 1e-4;
 /** The guided filter's ramp is wider than the picture's own. */
 const STEEPER = 2.5;
+/** Distance of two colours (RGB, 0..1) at which a pixel between them is believed half. */
+const CONTRAST = 60 / 255;
 
 /** Soft alpha field from a probability field of the same size, led by the picture's edges; the border may move by 1/64 of the longer side. */
 export function refined(picture, probability) {
@@ -69,8 +71,40 @@ function fit([r, g, b], source, width, height, radius, eps) {
   return [ar, ag, ab, offset].map(mean);
 }
 
+/**
+ * Alpha whose border pixels say how far their colour is on the way from the background's to the subject's, both means of what is within `radius`;
+ * where the two differ little, alpha stays.
+ */
+export function unmixed(picture, alpha, radius = 3) {
+  const { width, height } = picture;
+  const core = Uint8Array.from(alpha.data, (value) => value >= 0.5);
+  const planes = planesOf(picture).map(({ data }) => data);
+  const sides = planes.map((own) => nearAndFar(own, own, alpha.data, (values) => boxMean(values, width, height, radius)));
+  const data = alpha.data.map((value, i) => {
+    if (!onBorder(core, i, width, height)) return value;
+    let [length, along] = [0, 0];
+    for (const [channel, { near, far }] of sides.entries()) {
+      const way = near[i] - far[i];
+      length += way * way;
+      along += (planes[channel][i] - far[i]) * way;
+    }
+    const share = Math.min(Math.max(along / (length + 1e-8), 0), 1);
+    return value + ((share - value) * length) / (length + CONTRAST ** 2);
+  });
+  return { width, height, data };
+}
+
+/** Whether a pixel or one of its eight neighbours is of the other side. */
+function onBorder(core, i, width, height) {
+  const [x, y] = [i % width, Math.floor(i / width)];
+  for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
+    for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++) if (core[row * width + column] !== core[i]) return true;
+  }
+  return false;
+}
+
 /** The subject's own colours as a picture: where alpha is partial, no old background shines through. */
-export function foregroundColours(picture, alpha, radius = 16) {
+export function foregroundColours(picture, alpha, radius = 4) {
   const { width, height } = picture;
   const result = new Uint8ClampedArray(picture.data);
   const share = alpha.data;
@@ -84,14 +118,20 @@ export function foregroundColours(picture, alpha, radius = 16) {
 }
 
 function blurFusion(picture, foreground, background, alpha, mean) {
-  const share = mean(alpha);
-  const near = mean(foreground.map((value, i) => value * alpha[i])).map((value, i) => value / (share[i] + 1e-5));
-  const far = mean(background.map((value, i) => value * (1 - alpha[i]))).map((value, i) => value / (1 - share[i] + 1e-5));
+  const { near, far } = nearAndFar(foreground, background, alpha, mean);
   const fused = near.map((value, i) => {
     const estimate = value + alpha[i] * (picture[i] - alpha[i] * value - (1 - alpha[i]) * far[i]);
     return Math.min(Math.max(estimate, 0), 1);
   });
   return { near: fused, far };
+}
+
+/** Mean colour of the subject and of the background around each pixel, by alpha; one channel. */
+function nearAndFar(foreground, background, alpha, mean) {
+  const share = mean(alpha);
+  const near = mean(foreground.map((value, i) => value * alpha[i])).map((value, i) => value / (share[i] + 1e-5));
+  const far = mean(background.map((value, i) => value * (1 - alpha[i]))).map((value, i) => value / (1 - share[i] + 1e-5));
+  return { near, far };
 }
 
 /** Red, green and blue in 0..1, a field each. */
