@@ -61,9 +61,8 @@ def test_the_parameter_file_is_valid() -> None:
 
 def metric_names() -> Iterator[str]:
     """Names of our own metrics: every string literal that begins with our prefixes in the code that makes metrics."""
-    for folder in ("serving", "monitoring"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            yield from re.findall(r'"(sticker_[a-z0-9_]+)"', path.read_text())
+    for path in (ROOT / "serving" / "metrics.py", *sorted((ROOT / "monitoring").rglob("*.py"))):
+        yield from re.findall(r'"(sticker_[a-z0-9_]+)"', path.read_text())
 
 
 def test_every_metric_is_documented() -> None:
