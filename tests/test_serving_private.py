@@ -231,24 +231,28 @@ def test_the_parts_compute_what_the_kernel_computes(page: Any) -> None:
     script = """
         const [rgba, values, card, done] = arguments;
         const picture = { width: 150, height: 110, data: Uint8ClampedArray.from(rgba) };
-        Promise.all([import('/private/pixels.js'), import('/private/refine.js')]).then(([pixels, refine]) => {
+        Promise.all([import('/private/pixels.js'), import('/private/refine.js'), import('/private/colours.js')]).then(([pixels, refine, { byColour }]) => {
             const coarse = { width: 150, height: 110, data: Float32Array.from(values) };
-            const [alpha, guided] = [refine.refined(picture, coarse), refine.guidedFilter(picture, coarse, 5, 1e-3)];
+            const [alpha, guided] = [refine.refined(picture, coarse), refine.guidedFilter(picture, coarse, 9, 1e-3)];
+            const [settled, unmixed] = [byColour(picture, coarse).data, refine.unmixed(picture, alpha).data];
             const boxed = pixels.tensorOf(pixels.letterbox(picture, card.input_px).square, card).values;
             const colours = refine.foregroundColours(picture, alpha).data;
             const smaller = pixels.resized(picture, 64, 41).data;
-            done([smaller, boxed, guided, alpha.data, colours].map((values) => [...values]));
+            done([smaller, boxed, guided, alpha.data, colours, settled, unmixed].map((values) => [...values]));
         });
     """
     rgba = np.dstack([picture, np.full((110, 150), 255, np.uint8)])
-    smaller, boxed, guided, alpha, colours = page.execute_async_script(
+    smaller, boxed, guided, alpha, colours, settled, unmixed = page.execute_async_script(
         script, rgba.ravel().tolist(), probability.ravel().tolist(), json.loads(card.model_dump_json())
     )
     assert off(smaller, cv2.resize(rgba, (64, 41), interpolation=cv2.INTER_AREA)).max() <= 1
     assert off(boxed, letterbox(picture, card)[0]).max() < 0.03
-    assert off(guided, refine.guided_filter(picture.astype(np.float32) / 255, probability, radius_px=5, eps=1e-3)).max() < 0.001
+    assert off(guided, refine.guided_filter(picture.astype(np.float32) / 255, probability, radius_px=9, eps=1e-3)).max() < 0.001
     assert off(alpha, refine.refine(picture, probability)).mean() < 0.005  # the band around the border is a rounder one
-    assert off(colours, np.dstack([refine.foreground_colours(picture, np.reshape(alpha, (110, 150)).astype(np.float32)), rgba[..., 3]])).max() <= 1
+    led = np.reshape(alpha, (110, 150)).astype(np.float32)
+    assert off(colours, np.dstack([refine.foreground_colours(picture, led), rgba[..., 3]])).max() <= 1
+    assert off(unmixed, refine.unmixed(picture, led)).max() < 0.001
+    assert off(settled, refine.by_colour(picture, probability)).mean() < 0.005
 
 
 def off(values: list[float], expected: Any) -> Any:

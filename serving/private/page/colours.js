@@ -4,7 +4,7 @@
  */
 
 import { distanceTo, withoutSpecks } from './masks.js';
-import { resized } from './pixels.js';
+import { resized, rounded } from './pixels.js';
 import { CELLS, guided } from './refine.js';
 
 const DOUBT_CELLS = 4;
@@ -23,14 +23,14 @@ export function byColour(picture, probability) {
   const { width, height } = probability;
   const longer = Math.max(width, height);
   const scale = Math.min(1, SIDE / longer);
-  const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  const [w, h] = [Math.max(1, rounded(width * scale)), Math.max(1, rounded(height * scale))];
   const small = resized(probability, w, h);
   const away = distanceToBorder(small).map((value) => (value * CELLS) / Math.max(w, h));
   const told = toldByColour(resized(picture, w, h), small.data, away.map((value) => value <= TAUGHT_CELLS));
   const wide = resized({ width: w, height: h, data: told }, width, height).data;
   const doubted = Uint8Array.from(wide, (_, i) => away[Math.floor((Math.floor(i / width) * h) / height) * w + Math.floor(((i % width) * w) / width)] <= DOUBT_CELLS);
   const believed = probability.data.map((value, i) => (doubted[i] ? wide[i] : Number(value >= 0.5)));
-  const led = guided(picture, { width, height, data: believed }, Math.max(2, Math.round(longer / 40)));
+  const led = guided(picture, { width, height, data: believed }, Math.max(2, rounded(longer / 40)));
   const decided = believed.map((value, i) => (doubted[i] ? led[i] : value));
   const core = withoutSpecks(Uint8Array.from(decided, (value) => value >= 0.5), width, height);
   return { width, height, data: decided.map((value, i) => (core[i] ? Math.max(value, 0.5) : Math.min(value, 0.49))) };

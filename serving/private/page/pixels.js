@@ -8,6 +8,12 @@ export const PAD = 114;
 /** Of each side, that the classifier's second look covers. */
 export const MIDDLE_SHARE = 0.7;
 
+/** The nearest integer, of two the even one: sizes must come out as Python's `round` makes them. */
+export function rounded(value) {
+  const up = Math.round(value);
+  return up - value === 0.5 && up % 2 ? up - 1 : up;
+}
+
 /** A picture, or a field, scaled to width x height: area-averaged along a side that shrinks, linear along one that grows (cv2.INTER_AREA, INTER_LINEAR). */
 export function resized(picture, width, height) {
   if (picture.width === width && picture.height === height) return picture;
@@ -55,14 +61,14 @@ function blend(source, from, sourceStep, line, target, to, targetStep, channels)
 /** A picture scaled down so that no side exceeds `maxSide`. */
 export function shrunk(picture, maxSide) {
   const scale = maxSide / Math.max(picture.width, picture.height);
-  return scale >= 1 ? picture : resized(picture, Math.max(1, Math.round(picture.width * scale)), Math.max(1, Math.round(picture.height * scale)));
+  return scale >= 1 ? picture : resized(picture, Math.max(1, rounded(picture.width * scale)), Math.max(1, rounded(picture.height * scale)));
 }
 
 /** A picture fitted into the card's square, padded grey: the square picture and how it was fitted. */
 export function letterbox(picture, side) {
   const { width, height } = picture;
   const scale = side / Math.max(width, height);
-  const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  const [w, h] = [Math.max(1, rounded(width * scale)), Math.max(1, rounded(height * scale))];
   const [left, top] = [(side - w) >> 1, (side - h) >> 1];
   const inner = resized(picture, w, h);
   const data = new Uint8ClampedArray(side * side * 4).fill(PAD);
@@ -131,5 +137,5 @@ export function overWhite(picture) {
 /** `size` scaled, up or down, to fit `limit`; at least 1 px each. */
 export function fit([width, height], [maxWidth, maxHeight]) {
   const scale = Math.min(maxWidth / width, maxHeight / height);
-  return [Math.max(1, Math.min(maxWidth, Math.round(width * scale))), Math.max(1, Math.min(maxHeight, Math.round(height * scale)))];
+  return [Math.max(1, Math.min(maxWidth, rounded(width * scale))), Math.max(1, Math.min(maxHeight, rounded(height * scale)))];
 }

@@ -4,7 +4,7 @@
  */
 
 import { distanceTo } from './masks.js';
-import { resized } from './pixels.js';
+import { resized, rounded } from './pixels.js';
 
 /** Cells of a network's mask on the longer side of what it looked at. */
 export const CELLS = 64;
@@ -17,7 +17,7 @@ const CONTRAST = 60 / 255;
 /** Soft alpha field from a probability field of the same size, led by the picture's edges; the border may move by 1/64 of the longer side. */
 export function refined(picture, probability) {
   const { width, height } = picture;
-  const radius = Math.max(2, Math.round(Math.max(width, height) / CELLS));
+  const radius = Math.max(2, rounded(Math.max(width, height) / CELLS));
   const core = Uint8Array.from(probability.data, (value) => value >= 0.5);
   const toCore = distanceTo(core, width, height);
   const toGround = distanceTo(core.map((value) => 1 - value), width, height);
@@ -37,11 +37,11 @@ export function guided(picture, source, radius) {
  */
 export function guidedFilter(picture, source, radius, eps) {
   const { width, height } = picture;
-  const step = Math.max(1, Math.round(radius / 4));
+  const step = Math.max(1, rounded(radius / 4));
   const [w, h] = [Math.max(1, Math.floor(width / step)), Math.max(1, Math.floor(height / step))];
   const planes = planesOf(picture);
   const small = planes.map((plane) => resized(plane, w, h).data);
-  const fitted = fit(small, resized(source, w, h).data, w, h, Math.round(radius / step), eps);
+  const fitted = fit(small, resized(source, w, h).data, w, h, rounded(radius / step), eps);
   const [sr, sg, sb, offset] = fitted.map((data) => resized({ width: w, height: h, data }, width, height).data);
   const [r, g, b] = planes.map(({ data }) => data);
   return offset.map((value, i) => value + sr[i] * r[i] + sg[i] * g[i] + sb[i] * b[i]);

@@ -9,7 +9,7 @@ import { composed, contentSize } from './composer.js';
 import { fused, sighting } from './fusion.js';
 import { boxFrom } from './masks.js';
 import { fit, letterbox, middle, mirrored, overWhite, ownAlpha, resized, shrunk, tensorOf } from './pixels.js';
-import { foregroundColours, refined } from './refine.js';
+import { foregroundColours, refined, unmixed } from './refine.js';
 import { MIN_SUBJECT_SHARE, choose, decode, join, sampled, styleProbabilities } from './subjects.js';
 
 const CLASSIFIER = 'sticker-style-classifier';
@@ -177,7 +177,7 @@ function sticker({ subject, whole, outlinePx, colour }) {
   const size = fit([box.right - box.left, box.bottom - box.top], contentSize(outlinePx));
   const pixels = pixelsOf(bitmap, box, size);
   const coarse = part(field, box, bitmap, size);
-  const alpha = how === 'segmentor' ? refined(pixels, coarse) : coarse;
+  const alpha = how === 'segmentor' ? unmixed(pixels, refined(pixels, coarse)) : coarse;
   const colours = how === 'segmentor' ? foregroundColours(pixels, alpha) : pixels;
   return { picture: composed(colours, alpha, outlinePx, colour), how, subjects };
 }
@@ -209,7 +209,7 @@ async function cutout({ subject, whole }) {
   const size = fit([bitmap.width, bitmap.height], workLimit(bitmap));
   const pixels = pixelsOf(bitmap, everything, size);
   const coarse = part(field, everything, bitmap, size);
-  const alpha = how === 'segmentor' ? refined(pixels, coarse) : coarse;
+  const alpha = how === 'segmentor' ? unmixed(pixels, refined(pixels, coarse)) : coarse;
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext('2d');
   context.imageSmoothingQuality = 'high';
