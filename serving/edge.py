@@ -242,8 +242,6 @@ def told(raw: bytes, status: int) -> dict[str, dict[str, Any]]:
     inner = answer.get("error", answer) if isinstance(answer, dict) else answer
     if isinstance(inner, dict) and "code" in inner:
         return {"error": inner}
-    if isinstance(inner, str) and inner.startswith('{"error"'):  # ours, as the message of a BentoML exception
-        return told(inner.encode(), status)
     return error_body(status, str(inner.get("message", inner)) if isinstance(inner, dict) else str(inner))
 
 

@@ -2,18 +2,15 @@
 
 import json
 from functools import cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 import bentoml
-from bentoml.exceptions import BentoMLException
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 
 from serving import reading
-from serving.edge import told_error
 from serving.options import ClassifyOptions, CutoutOptions, FeedbackOptions, GenerateOptions, LookOptions, SegmentOptions, StickerOptions
 from serving.pack_check import Target
 from serving.packs import PackOptions, StickerWords
@@ -36,13 +33,6 @@ def _settings() -> Settings:
     return Settings.from_env()
 
 
-class Refused(BentoMLException):
-    """A `StickerError` on its way through BentoML, before an API is called."""
-
-    def __init__(self, error: StickerError) -> None:
-        super().__init__(json.dumps(told_error(error)), error_code=HTTPStatus(error.http_status))
-
-
 class Form(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML ships no types
     """A request, read by `reading.read`; the fields beside `intake` are there for the documentation."""
 
@@ -52,17 +42,17 @@ class Form(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML ships no type
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: object) -> Self:
-        """Read the request. Raises `Refused` telling what was expected."""
+        """Read the request. What is wrong with it becomes its `intake`: raised here, BentoML would log it with all that the caller sent."""
         settings = _settings()
         accepted = cls.accepted
         if accepted.many:
             accepted = Accepted(once=accepted.once, many=accepted.many, max_many=settings.upload_max_pictures, url=accepted.url)
+        read: Any
         try:
-            allow = allow_list(settings.fetch_allow)
-            intake = await reading.read(request, accepted, cls.options_type, max_bytes=settings.upload_max_bytes, allow=allow)
+            read = await reading.read(request, accepted, cls.options_type, max_bytes=settings.upload_max_bytes, allow=allow_list(settings.fetch_allow))
         except StickerError as error:
-            raise Refused(error) from error
-        form: Self = cls.model_construct(**(dict.fromkeys(cls.model_fields) | {"intake": intake}))
+            read = error
+        form: Self = cls.model_construct(**(dict.fromkeys(cls.model_fields) | {"intake": read}))
         return form
 
 

@@ -92,8 +92,8 @@ def checked(options: type[_Options], fields: Mapping[str, Any]) -> _Options:
     try:
         return options.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}, got {str(e['input'])[:60]!r}" for e in error.errors())
-        raise InputError(f"{problems}. Options: {', '.join(options.model_fields) or 'none'}") from error
+        problems = ", and ".join(f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}, got {str(e['input'])[:60]!r}" for e in error.errors())
+        raise InputError(f"{problems}; the options are {', '.join(options.model_fields) or 'none'}") from error
 
 
 def _addresses(fields: dict[str, Any], accepted: Accepted) -> list[str]:

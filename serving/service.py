@@ -43,6 +43,8 @@ from sticker_studio.types import CLASSIFIER, RGB
 
 log = logging.getLogger(__name__)
 
+QUIET: Final = frozenset({"/readyz", "/livez", "/healthz", "/metrics", "static"})
+"""Asked for every few seconds by supervisors, or many at a time by pages: counted, not logged."""
 GENERATE: Final = "generate"
 """Kind of a job that begins with a description."""
 EXPOSED: Final = ["Server-Timing", "X-Sticker-Id", "X-Sticker-Style", "X-Sticker-Cut", "X-Sticker-Subjects", "X-Sticker-Bytes", "X-Sticker-Segmentor-Version"]
@@ -60,6 +62,8 @@ def _answering(call: Callable[[Any, Intake], Any]) -> Callable[..., Any]:
     @wraps(call)
     def answer(self: Any, intake: Any, **_: Any) -> Any:
         try:
+            if isinstance(intake, StickerError):
+                raise intake
             return call(self, intake)
         except StickerError as error:
             if isinstance(error, NothingFound):
@@ -89,6 +93,8 @@ def current_service() -> Any:
 
 
 def _count(endpoint: str, code: int, seconds: float) -> None:
+    if endpoint not in QUIET:
+        log.info("%s %s %.0f ms", endpoint, code, 1000 * seconds)
     if _Running.service is not None:
         _Running.service.metrics.request(endpoint, code, seconds)
 
@@ -121,7 +127,11 @@ class _EdgedService(bentoml.Service):  # type: ignore[misc]  # BentoML ships no 
 
 @bentoml.asgi_app(pages.pages(current_service), path="/", name="pages")
 @bentoml.service(
-    service_class=_EdgedService, name="sticker-studio", description="Any picture in, a messaging-ready sticker out.", http={"cors": {"enabled": False}}
+    service_class=_EdgedService,
+    name="sticker-studio",
+    description="Any picture in, a messaging-ready sticker out.",
+    http={"cors": {"enabled": False}},
+    logging={"access": {"enabled": False}},  # it would write addresses and the ids that nobody may guess; `_count` writes what an operator needs
 )
 class StickerService:
     """Stickers, cut-outs and styles over HTTP."""
@@ -130,6 +140,7 @@ class StickerService:
         from serving.metrics import ServiceMetrics
 
         self.settings = Settings.from_env()
+        logging.getLogger("serving").setLevel(logging.INFO)
         cv2.setNumThreads(1)
         self.metrics = ServiceMetrics()
         self._watcher = ChampionWatcher(self.settings, on_swap=self._swapped, on_look=self.metrics.registry_up)

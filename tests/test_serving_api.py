@@ -486,3 +486,21 @@ def test_the_documentation_lists_each_endpoint_with_its_fields_and_calls_no_file
     assert not any("intake" in schema["properties"] for schema in fields.values())
     assert fields["/sticker"].get("required", []) == []
     assert fields["/generate"]["required"] == ["prompt"]
+
+
+def test_the_log_tells_each_request_and_nothing_personal(tmp_path: Path, files: str) -> None:
+    fill_cache(tmp_path / "var")
+    with running(tmp_path / "var", STICKER_FETCH_ALLOW=files, STICKER_API_KEYS=KEY) as (url, _):
+        headers = {"x-api-key": KEY}
+        made = httpx.post(f"{url}/sticker", json={"url": f"http://{files}/my-holiday.png", "caption": "for Ann"}, headers=headers, timeout=60)
+        kept = made.headers["x-sticker-id"]
+        httpx.get(f"{url}/stickers/{kept}")
+        httpx.post(f"{url}/sticker", json={"url": "http://10.0.0.1/my-holiday.png", "caption": "for Ann"}, headers=headers, timeout=60)
+        httpx.post(f"{url}/sticker", files={"image": ("my-holiday.png", b"no picture")}, data={"caption": "for Ann"}, headers=headers, timeout=60)
+        httpx.post(f"{url}/stickers", files=[("images", ("my-holiday.png", b"no picture"))], headers=headers, timeout=60)
+    told = (tmp_path / "var" / "service.log").read_text()
+    assert "/sticker 200" in told
+    assert "/sticker 400" in told
+    assert "/stickers/{id} 200" in told
+    for personal in ("my-holiday", "for Ann", kept, KEY, files.partition(":")[2]):
+        assert personal not in told

@@ -230,7 +230,7 @@ def test_an_address_in_place_of_the_file_is_refused_and_never_fetched(service: s
         pytest.param("/sticker", {"outline_colour": "red"}, "outline_colour", id="colour"),
         pytest.param("/sticker", {"caption": "x" * 121}, "caption", id="caption-too-long"),
         pytest.param("/sticker", {"caption": "\ue000"}, "caption", id="caption-that-no-font-draws"),
-        pytest.param("/sticker", {"colour": "#ffffff"}, "Options: caption, platform", id="unknown-option"),
+        pytest.param("/sticker", {"colour": "#ffffff"}, "the options are caption, subject", id="unknown-option"),
         pytest.param("/cutout", {"crop": "perhaps"}, "crop", id="crop"),
         pytest.param("/cutout", {"format": "gif"}, "'png' or 'webp'", id="format"),
     ],
