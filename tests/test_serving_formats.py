@@ -1,6 +1,8 @@
 """Each messenger's rules: what the service makes passes a check that reads only the finished bytes, and the check refuses what a messenger would."""
 
 import io
+from collections.abc import Callable
+from functools import cache
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,8 +15,10 @@ from serving.formats import FORMATS, LAYOUTS, PLATFORMS, SVG, Layout, Platform
 from serving.options import StickerOptions
 from serving.pipeline import Models
 from sticker_studio import scenes
+from sticker_studio.errors import ContractViolation
 from sticker_studio.types import RGB, RGBA, Detection, Style
 
+MESSENGERS: list[Platform] = [name for name in PLATFORMS if FORMATS[name].max_bytes]
 SHAPES = [pytest.param(400, 150, id="wide"), pytest.param(120, 400, id="tall"), pytest.param(300, 300, id="square"), pytest.param(2, 300, id="a-line")]
 
 
@@ -38,24 +42,114 @@ def test_what_is_made_for_a_platform_passes_its_check(platform: Platform, width:
     assert formats.problems(made.data, platform) == []
 
 
-@pytest.mark.parametrize("platform", [name for name in PLATFORMS if FORMATS[name].max_bytes])
+@pytest.mark.parametrize("platform", MESSENGERS)
 def test_even_noise_fits_the_byte_limit(platform: Platform) -> None:
     made = export.to_format(sticker(platform, 300, 300, noise=True), FORMATS[platform], title="Noise")
     assert formats.problems(made.data, platform) == []
 
 
-@pytest.mark.parametrize("kind", ["anime", "normal"])
-def test_generated_subjects_of_all_kinds_pass_every_check(kind: str) -> None:
-    for scene in scenes.draw_many(6, seed=77, style=kind, split="factory"):  # type: ignore[arg-type]
-        for platform, rules in FORMATS.items():
-            look = Look(side_px=rules.side_px, margin_px=rules.margin_px, square=rules.square, outline_px=rules.outline_px)
-            alpha = np.any([item.mask for item in scene.objects], axis=0).astype(np.float32) if scene.objects else np.ones(scene.image.shape[:2], np.float32)
-            wide, high = composer.fit((alpha.shape[1], alpha.shape[0]), composer.content_wh(look, None))
-            box = ((wide, high), Image.Resampling.BILINEAR)
-            pixels = np.asarray(Image.fromarray(scene.image).resize(*box))
-            fitted = np.asarray(Image.fromarray(alpha).resize(*box), np.float32)
-            made = export.to_format(composer.compose(pixels, fitted, look, None), rules, title="")
-            assert formats.problems(made.data, platform) == [], (platform, scene.objects)
+# --- a hundred stickers for four messengers
+
+CAPTIONS = [
+    "", "ok", "Happy birthday to you 🎉", "عيد ميلاد سعيد", "生日快乐", "नमस्ते दोस्तों", "x" * 40, "Thank you very much for everything, for the fish too! 🙏" * 2,
+]  # fmt: skip
+LOOKS: list[dict[str, object]] = [
+    {}, {"outline_px": 0}, {"outline_px": 24, "shadow": True}, {"background": "#ff8800,#2020ff"}, {"caption_shape": "arc", "font": "bangers"},
+    {"caption_at": "top", "margin_px": 0}, {"caption_at": (0.5, 0.5), "font": "pacifico"},
+]  # fmt: skip
+
+
+def drawn(k: int, rng: np.random.Generator) -> RGBA:
+    """A generated scene's subjects, or all of it where it shows none."""
+    scene = scenes.draw(seed=500 + k, style="anime" if k % 2 else "normal", size_wh=(320, 240) if k % 3 else (200, 300))
+    mask = scene.union if scene.union.any() else np.ones(scene.image.shape[:2], bool)
+    return np.dstack([scene.image, np.where(mask, 255, 0)]).astype(np.uint8)
+
+
+def noise(k: int, rng: np.random.Generator) -> RGBA:
+    """Noise in colour, for every other one in transparency too."""
+    pixels = rng.integers(0, 256, (400, 300 + 40 * k, 4)).astype(np.uint8)
+    pixels[..., 3] = pixels[..., 3] if k % 2 else 255
+    return pixels
+
+
+def gradient(k: int, rng: np.random.Generator) -> RGBA:
+    """A soft blob of soft colours."""
+    rows, columns = np.mgrid[:300, : 150 + 50 * k] / 300.0
+    alpha = np.clip(1.5 - 3 * np.hypot(columns - columns.mean(), rows - 0.5), 0, 1)
+    return np.dstack([255 * rows, 255 * np.abs(np.sin(columns * k)), 255 * (1 - rows), 255 * alpha]).clip(0, 255).astype(np.uint8)
+
+
+def hard_edges(k: int, rng: np.random.Generator) -> RGBA:
+    """Squares of two colours and of nothing, from 1 to 12 px."""
+    rows, columns = np.mgrid[:260, :340] // (k + 1)
+    pixels = np.where(((rows + columns) % 2)[..., None], [255, 0, 0, 255], [0, 255, 255, 255]).astype(np.uint8)
+    pixels[(rows * columns) % 5 == 0, 3] = 0
+    return pixels
+
+
+def tiny(k: int, rng: np.random.Generator) -> RGBA:
+    """A subject of few pixels in a large picture, lines of one pixel among them."""
+    pixels = np.zeros((1000, 700, 4), np.uint8)
+    pixels[480 : 481 + 3 * (k % 4), 300 : 301 + 9 * (k // 4)] = (10, 20 * k, 200, 255)
+    return pixels
+
+
+def finished(subject: RGBA, platform: Platform, options: dict[str, object]) -> export.Exported:
+    """The service's own way to a file, for a subject that needs no finding."""
+    chosen = StickerOptions.model_validate({"platform": platform} | options)
+    alpha = subject[..., 3].astype(np.float32) / np.float32(255)
+    picture = pipeline.Picture(pixels=np.ascontiguousarray(subject[..., :3]), own_alpha=alpha)
+    found = pipeline.Found(style="normal", style_probability=1.0, probability=alpha, how="alpha")
+    return export.to_format(pipeline.sticker(picture, found, pipeline.look_of(chosen)), FORMATS[platform], title=chosen.caption)
+
+
+@pytest.mark.parametrize("platform", MESSENGERS)
+@pytest.mark.parametrize(("subject", "count"), [(drawn, 52), (noise, 12), (gradient, 12), (hard_edges, 12), (tiny, 12)])
+def test_a_hundred_varied_stickers_comply_with_every_messenger(platform: Platform, subject: Callable[[int, np.random.Generator], RGBA], count: int) -> None:
+    encodes = []
+    for k in range(count):
+        made = finished(subject(k, np.random.default_rng(k)), platform, {"caption": CAPTIONS[k % len(CAPTIONS)], **LOOKS[k % len(LOOKS)]})
+        assert formats.problems(made.data, platform) == [], k
+        encodes.append(made.encodes)
+    assert np.mean(encodes) <= (4 if subject is noise else 1.5)
+
+
+@pytest.mark.parametrize(("limit", "most"), [(60_000, 2.5), (25_000, 3.5), (12_000, 4), (6_000, 4)])
+def test_a_byte_limit_is_met_closely_and_in_few_encodes(limit: int, most: float) -> None:
+    encodes, used = [], []
+    for k in range(6):
+        pixels = finished_pixels(k)
+        made = export.to_webp_within(pixels, max_bytes=limit)
+        assert len(made.data) <= limit
+        encodes.append(made.encodes)
+        used.append(len(made.data) / limit if made.quality < 90 else 1.0)
+    assert np.mean(encodes) <= most
+    assert np.mean(used) > 0.85
+
+
+@cache
+def finished_pixels(k: int) -> RGBA:
+    rng = np.random.default_rng(k)
+    scene = scenes.draw(seed=40 + k, style="normal", size_wh=(512, 512))
+    grain = rng.normal(0, 3 * k, scene.image.shape)
+    return np.dstack([np.clip(scene.image + grain, 0, 255), np.full((512, 512), 255)]).astype(np.uint8)
+
+
+def test_a_search_takes_the_best_setting_where_all_fit_and_tells_where_none_does() -> None:
+    assert export.best_within([9, 5, 1], lambda size: bytes(size), max_bytes=9, expected=float).encodes == 1
+    assert export.best_within([9, 5, 1], lambda size: bytes(size), max_bytes=5, expected=float).setting == 5
+    with pytest.raises(ContractViolation, match="expected a file of at most 0 bytes, got 1"):
+        export.best_within([9, 5, 1], lambda size: bytes(size), max_bytes=0, expected=float)
+
+
+@pytest.mark.parametrize("power", [0.2, 0.5, 2.0, 3.0])
+def test_a_search_finds_its_way_though_sizes_fall_faster_or_slower_than_expected(power: float) -> None:
+    settings = list(range(100, 0, -1))
+    found = export.best_within(settings, lambda setting: bytes(int(1000 * (setting / 100) ** power)), max_bytes=500, expected=float)
+    assert len(found.data) <= 500
+    assert len(found.data) > 400
+    assert found.encodes <= 5
 
 
 def test_telegrams_longer_side_is_512_and_its_shorter_one_has_no_margin() -> None:
