@@ -90,7 +90,7 @@ def _frequencies(colours: npt.NDArray[np.int32], weights: _Float) -> _Float:
 def _distance_to_border(mask: Mask) -> _Float:
     """Px to the nearest pixel of the other side; without another side, far."""
     inner, outer = (np.asarray(cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3), np.float32) for side in (mask, ~mask))
-    return np.where(mask, inner, outer)
+    return np.minimum(np.where(mask, inner, outer), np.float32(sum(mask.shape)))  # without another side OpenCV says 3e38
 
 
 def refine(image: RGB, probability: Alpha, *, radius_px: int | None = None, eps: float = 1e-4) -> Alpha:
