@@ -307,9 +307,9 @@ def _from_numbers(image: Image.Image) -> Image.Image:
 
 def over_white(image: Image.Image) -> RGB:
     """A picture of `open_upright` as HxWx3, laid over white."""
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image).convert("RGB")
-    return np.asarray(image)
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
+    return np.asarray(_converted(image, "RGB"))
 
 
 def decode_rgb(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> RGB:

@@ -21,7 +21,7 @@ from serving_toys import fill_cache
 from test_serving_service import running
 
 CORPUS = corpus()
-MEMORY_BOUND_MB = 60
+MEMORY_BOUND_MB = 40
 """What may be left of a pass over the corpus after a first one: allocators keep some."""
 _NOT_FOR_PEOPLE = re.compile(r"Traceback|object at 0x|<class '|File \"|site-packages|\.py\b")
 
