@@ -63,8 +63,8 @@ quality: env  ## mean and median IoU on your own pictures and masks: DATA=<folde
 factory: env  ## train the factory models from nothing: BUDGET=10m, DATA=<folder of your own pictures>
 	@$(PY) -m training factory $(if $(DATA),--data $(DATA)) $(if $(BUDGET),--budget $(BUDGET)) $(ARGS)
 
-gallery: env  ## the contact sheet of ten stickers for the README
-	@$(PY) -m benchmarks.gallery $(ARGS)
+gallery: env  ## stickers to look at: docs/gallery.webp and the README's, or with DATA=<folder> a sheet of your pictures in out/
+	@$(PY) -m benchmarks.gallery $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 lock: env  ## renew requirements.lock from setup.cfg
 	@scripts/lock.sh

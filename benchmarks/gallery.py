@@ -1,6 +1,7 @@
-"""The README's pictures: ten stickers as a contact sheet, and one picture beside its sticker: `make gallery`.
+"""Stickers to look at: `make gallery` makes the README's pictures and docs/gallery.webp, `make gallery DATA=<folder>` a sheet of your own pictures in out/.
 
-Only generated pictures and photographs that ship inside installed packages are used.
+The committed ones use only generated pictures and photographs that ship inside installed packages. Each sticker stands on four grounds: what is wrong with an
+edge shows on one of them.
 """
 
 import argparse
@@ -22,18 +23,35 @@ PHOTOGRAPHS = (
     ("skimage", "data/motorcycle_left.png"),
 )
 CELL_PX = 256
+LOOKS: tuple[dict[str, str], ...] = (
+    {"caption": "hi there 👋", "font": "fredoka"},
+    {"caption": "Guten Morgen", "font": "bangers", "caption_shape": "arc"},
+    {"caption": "good vibes ✨", "font": "pacifico", "shadow": "true"},
+    {"caption": "おはよう 🍵"},
+    {"caption": "LEVEL UP", "font": "press-start-2p", "outline_colour": "#7c3aed"},
+    {"caption": "meow 🐱", "font": "luckiest-guy"},
+    {"caption": "to the moon 🚀", "font": "bungee"},
+    {"caption": "शुभ प्रभात", "shadow": "true"},
+    {"caption": "مرحبا 🌸"},
+    {"caption": "weekend!", "font": "permanent-marker", "outline_px": "14"},
+)
+"""Options of the ten stickers of docs/gallery.webp."""
+A_GROUP = 8
+"""Pictures of each folder of DATA."""
 
 
 def sources() -> list[tuple[str, bytes]]:
     """Name and bytes of the ten pictures."""
-    photographs = []
-    for package, name in PHOTOGRAPHS:
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            raise SystemExit(f"expected the package {package} in the environment; run `make env`")
-        path = Path(spec.origin).parent / name
-        photographs.append((path.name, path.read_bytes()))
+    photographs = [(Path(name).name, _packaged(package, name)) for package, name in PHOTOGRAPHS]
     return [*(pictures.drawing(seed) for seed in DRAWINGS), *photographs]
+
+
+def _packaged(package: str, name: str) -> bytes:
+    """A file that an installed package carries."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"expected the package {package} in the environment; run `make env`")
+    return (Path(spec.origin).parent / name).read_bytes()
 
 
 def backdrop(size_wh: tuple[int, int]) -> Image.Image:
@@ -68,27 +86,86 @@ def before_after(pairs: list[tuple[Image.Image, Image.Image]]) -> Image.Image:
     return sheet.convert("RGB")
 
 
+def grounds(side_px: int) -> list[Image.Image]:
+    """White, black, a messenger's pale green with a pattern, and a photograph."""
+    chat = Image.new("RGBA", (side_px, side_px), (229, 221, 213, 255))
+    pen = ImageDraw.Draw(chat)
+    for x in range(-side_px, side_px, 24):
+        pen.arc((x, x % 48, x + 60, x % 48 + side_px), 0, 300, fill=(212, 204, 194, 255), width=2)
+    photograph = Image.open(io.BytesIO(_packaged("sklearn", "datasets/images/china.jpg"))).convert("RGBA").resize((side_px, side_px))
+    return [Image.new("RGBA", (side_px, side_px), colour) for colour in ((255, 255, 255, 255), (0, 0, 0, 255))] + [chat, photograph]
+
+
+def on_grounds(stickers: list[Image.Image], *, side_px: int = 224) -> Image.Image:
+    """A column for each sticker, a row for each ground."""
+    rows = grounds(side_px)
+    sheet = Image.new("RGBA", (side_px * len(stickers), side_px * len(rows)))
+    for row, ground in enumerate(rows):
+        for column, sticker in enumerate(stickers):
+            sheet.paste(ground, (column * side_px, row * side_px))
+            sheet.alpha_composite(sticker.convert("RGBA").resize((side_px, side_px), Image.Resampling.LANCZOS), (column * side_px, row * side_px))
+    return sheet.convert("RGB")
+
+
+def stacked(sheets: list[Image.Image]) -> Image.Image:
+    """Sheets of one width below each other."""
+    whole = Image.new("RGB", (max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)), "white")
+    top = 0
+    for sheet in sheets:
+        whole.paste(sheet, (0, top))
+        top += sheet.height
+    return whole
+
+
+def sticker_of(url: str, name: str, data: bytes, options: dict[str, str]) -> Image.Image:
+    """The sticker of a picture; where nothing is found the whole picture, said aloud. Exits with the service's words for any other answer."""
+    answer = endpoint.post(url, data, name, options)
+    if answer.status == 422:
+        print(f"{name}: nothing found, its whole picture stands in", flush=True)
+        answer = endpoint.post(url, data, name, options | {"fallback": "whole"})
+    if answer.status != 200:
+        raise SystemExit(f"{name}: expected a sticker, got {answer.status}: {answer.content[:200]!r}")
+    return Image.open(io.BytesIO(answer.content))
+
+
+def of_folder(url: str, data: Path, out: Path) -> Path:
+    """A sheet of stickers of the first pictures of each folder of `data`, with captions on every other one."""
+    sheets = []
+    for folder in sorted(
+        {path.parent for path in data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") and "mask" not in path.parent.name}
+    ):
+        files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")]
+        chosen = files[:: max(1, len(files) // A_GROUP)][:A_GROUP]
+        print(f"{folder.relative_to(data)}: {len(chosen)} of {len(files)} pictures", flush=True)
+        looks = [LOOKS[number % len(LOOKS)] if number % 2 else {} for number in range(len(chosen))]
+        made = [sticker_of(url, path.name, path.read_bytes(), look) for path, look in zip(chosen, looks, strict=True)]
+        sheets.append(on_grounds(made))
+    if not sheets:
+        raise SystemExit(f"{data}: expected folders with pictures, got none")
+    out.mkdir(parents=True, exist_ok=True)
+    stacked(sheets).save(out / "gallery.png")
+    return out / "gallery.png"
+
+
 def main() -> None:
-    """Make docs/images/stickers.png and docs/images/before_after.png."""
+    """Make the README's pictures and docs/gallery.webp, or a sheet of one's own pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="", help="a running service; empty: the configured one where it runs, else our own")
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--data", type=Path, help="folders of your own pictures: their sheet goes to out/gallery.png, nothing else is made")
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    stickers, pairs = [], []
     with service(arguments.url) as url:
-        for name, data in sources():
-            answer = endpoint.post(url, data, name)
-            if answer.status == 422:
-                print(f"{name}: nothing found, its whole picture stands in", flush=True)
-                answer = endpoint.post(url, data, name, {"fallback": "whole"})
-            if answer.status != 200:
-                raise SystemExit(f"{name}: expected a sticker, got {answer.status}: {answer.content[:200]!r}")
-            stickers.append(Image.open(io.BytesIO(answer.content)))
-            pairs.append((Image.open(io.BytesIO(data)), stickers[-1]))
-    contact_sheet(stickers).quantize(256).save(arguments.out / "stickers.png", optimize=True)
-    before_after([pairs[0], pairs[len(DRAWINGS) + 1]]).quantize(256).save(arguments.out / "before_after.png", optimize=True)
-    print(f"{arguments.out}/stickers.png and before_after.png: {len(stickers)} stickers")
+        if arguments.data:
+            print(of_folder(url, arguments.data, Path("out")))
+            return
+        plain, looks = [], []
+        for (name, data), look in zip(sources(), LOOKS, strict=True):
+            plain.append((Image.open(io.BytesIO(data)), sticker_of(url, name, data, {})))
+            looks.append(sticker_of(url, name, data, look))
+    images = Path("docs/images")
+    contact_sheet([sticker for _, sticker in plain]).quantize(256).save(images / "stickers.png", optimize=True)
+    before_after([plain[0], plain[len(DRAWINGS) + 1]]).quantize(256).save(images / "before_after.png", optimize=True)
+    stacked([on_grounds(looks[:5]), on_grounds(looks[5:])]).save("docs/gallery.webp", quality=82, method=6)
+    print(f"{images}/stickers.png and before_after.png, docs/gallery.webp: {len(plain)} stickers")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ class Intake:
     """What the client called each of `many`."""
     options: Any = None
     wants_json: bool = False
+    fresh: bool = False
+    """`Cache-Control: no-cache`: make it anew."""
 
     def file(self, name: str) -> bytes:
         """The file `name`. Raises `InputError` where none was sent."""
@@ -68,14 +70,14 @@ async def read(request: Request, accepted: Accepted, options: type[_Options], *,
     addresses = _addresses(fields, accepted)
     fetched = [await to_thread.run_sync(partial(fetched_picture, address, max_bytes=max_bytes, allow=allow)) for address in addresses]
     chosen = checked(options, fields)
-    wants_json = JSON in request.headers.get("accept", "")
+    wants_json, fresh = JSON in request.headers.get("accept", ""), "no-cache" in request.headers.get("cache-control", "")
     if accepted.many:
         many, names = (*sent.many, *fetched), (*sent.names, *(address.rpartition("/")[2] for address in addresses))
         if len(many) > accepted.max_many:
             raise InputTooLarge(f"{accepted.many}: expected at most {accepted.max_many} pictures, got {len(many)}; send the rest in another request")
-        return Intake(files=sent.files, many=many, names=names, options=chosen, wants_json=wants_json)
+        return Intake(files=sent.files, many=many, names=names, options=chosen, wants_json=wants_json, fresh=fresh)
     files = {**sent.files, **({accepted.url: fetched[0]} if fetched else {})}
-    return Intake(files=files, options=chosen, wants_json=wants_json)
+    return Intake(files=files, options=chosen, wants_json=wants_json, fresh=fresh)
 
 
 def fetched_picture(address: str, *, max_bytes: int, allow: frozenset[str]) -> bytes:

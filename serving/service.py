@@ -301,7 +301,7 @@ class StickerService:
         models, stages = self.models(), Stages(self.metrics.stage)
         data = intake.file("image")
         known = _fingerprint(endpoint, intake, models)
-        done = self._cached(known)
+        done = None if intake.fresh else self._cached(known)
         cached = done is not None
         if done is None:
             made = make(data, intake.options, self._drawn(intake), models, stages)

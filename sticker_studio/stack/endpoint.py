@@ -24,9 +24,11 @@ class Answer:
 
 
 def post(url: str, picture: bytes, name: str, fields: Mapping[str, str] | None = None, *, path: str = "/sticker") -> Answer:
-    """Send one picture as the multipart field `image`."""
+    """Send one picture as the multipart field `image`, to be worked on anew even if the service remembers it."""
     started = time.perf_counter()
-    answer = httpx.post(f"{url}{path}", files={"image": (name, picture)}, data=dict(fields or {}), timeout=60, trust_env=False)
+    answer = httpx.post(
+        f"{url}{path}", files={"image": (name, picture)}, data=dict(fields or {}), headers={"cache-control": "no-cache"}, timeout=60, trust_env=False
+    )
     return Answer(status=answer.status_code, content=answer.content, headers=dict(answer.headers), seconds=time.perf_counter() - started)
 
 
