@@ -236,7 +236,8 @@ def told(raw: bytes, status: int) -> dict[str, dict[str, Any]]:
     try:
         answer: Any = json.loads(raw)
     except ValueError:
-        return error_body(status, raw.decode(errors="replace").strip() or HTTPStatus(status).phrase)
+        message, _, remedy = (raw.decode(errors="replace").strip() or HTTPStatus(status).phrase).rpartition("; ")
+        return error_body(status, message or remedy, remedy=remedy if message else "")
     if isinstance(answer, list) and answer:
         answer = answer[0]
     inner = answer.get("error", answer) if isinstance(answer, dict) else answer
