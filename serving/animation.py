@@ -18,10 +18,10 @@ from serving.formats import FORMATS, MOTIONS
 from serving.options import Fallback, StickerOptions
 from serving.pipeline import Found, Made, Models, Picture, StageTimer, Strokes, untimed
 from sticker_studio import images, masks, subjects
-from sticker_studio.errors import InputTooLarge, NothingFound, StickerError, UndecodableImage, UnsupportedInput
+from sticker_studio.errors import InputError, InputTooLarge, NothingFound, StickerError, UndecodableImage, UnsupportedInput
 from sticker_studio.types import RGB, RGBA, STYLES, Alpha, Style
 
-MAX_READS: Final = 2_000_000
+MAX_READS: Final = 500_000
 """From a file: GIFs come in blocks of 255 bytes."""
 _READ_AHEAD_BYTES: Final = 65_536
 """Pillow reads so much for each frame of a GIF, and goes back."""
@@ -40,7 +40,7 @@ class Limits:
     """What an animated input may cost."""
 
     max_bytes: int = images.MAX_BYTES
-    max_pixels: int = images.MAX_PIXELS
+    max_pixels: int = 20_000_000
     """Of one frame."""
     max_frames: int = 2000
     max_total_pixels: int = 400_000_000
@@ -78,7 +78,7 @@ def decode(data: bytes, *, limits: Limits, max_s: float) -> Frames:
     """The frames of the first `max_s` (or all, where that is a little longer), disposal and blending done, scaled down to `KEPT_SIDE_PX`, at most
     twice `limits.max_cut_frames` of them.
 
-    Raises `UndecodableImage` for what is no whole animation, `InputTooLarge` above the limits.
+    Raises `UndecodableImage` for what is no whole animation, `InputTooLarge` above the limits, `InputError` for frames too small to see anything in.
     """
     if len(data) > limits.max_bytes:
         raise InputTooLarge(f"expected a picture of at most {limits.max_bytes} bytes, got {len(data)}; send a smaller file")
@@ -97,6 +97,8 @@ def decode(data: bytes, *, limits: Limits, max_s: float) -> Frames:
 def _check_size(picture: Image.Image, limits: Limits) -> None:
     if picture.width * picture.height > limits.max_pixels:
         raise InputTooLarge(f"expected frames of at most {limits.max_pixels} pixels, got {picture.width}x{picture.height}; send a smaller animation")
+    if min(picture.size) < pipeline.MIN_SIDE_PX:
+        raise InputError(f"expected frames of at least {pipeline.MIN_SIDE_PX} px a side, got {picture.width}x{picture.height}; send a larger animation")
     count = int(getattr(picture, "n_frames", 1))
     if count > limits.max_frames:
         raise InputTooLarge(f"expected at most {limits.max_frames} frames, got {count}; send a shorter animation")

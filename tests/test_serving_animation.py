@@ -16,7 +16,7 @@ from serving.formats import MOTIONS, Platform
 from serving.options import StickerOptions
 from serving.pipeline import Models
 from sticker_studio import masks
-from sticker_studio.errors import InputTooLarge, NothingFound, UndecodableImage, UnsupportedInput
+from sticker_studio.errors import InputError, InputTooLarge, NothingFound, UndecodableImage, UnsupportedInput
 from sticker_studio.types import RGB, RGBA, Detection, Style
 
 MOVING: list[Platform] = list(MOTIONS)
@@ -261,6 +261,14 @@ def test_a_long_fast_animation_is_taken_within_the_limits_of_every_platform() ->
 def test_an_input_beyond_a_limit_is_refused(limits: Limits, problem: str) -> None:
     with pytest.raises(InputTooLarge, match=problem):
         animation.decode(animated(10), limits=limits, max_s=10)
+
+
+def test_frames_too_small_to_see_anything_in_are_refused() -> None:
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (15, 200), colour) for colour in ("red", "blue")]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="at least 16 px a side, got 15x200"):
+        animation.decode(buffer.getvalue(), limits=Limits(), max_s=10)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -16,8 +16,9 @@ pytestmark = pytest.mark.long
 def frame(side_px: int, k: int, step: float, grain: float) -> RGBA:
     """A generated scene's subjects on their way round, as grainy as a film."""
     scene = scenes.draw(seed=900 + k, style="anime" if k % 2 else "normal", size_wh=(side_px * 3 // 5, side_px * 3 // 5))
+    shown = scene.union if scene.union.any() else np.ones_like(scene.union)
     look = Look(side_px=side_px, steady=True, caption="Round and round" if k % 3 else "")
-    finished = composer.compose(scene.image, scene.union.astype(np.float32), look, composer.laid_out_caption(look))
+    finished = composer.compose(scene.image, shown.astype(np.float32), look, composer.laid_out_caption(look))
     way = (round(side_px / 8 * np.cos(2 * np.pi * step)), round(side_px / 8 * np.sin(2 * np.pi * step)))
     moved = np.roll(finished, way, axis=(0, 1)).astype(np.float32)
     moved[..., :3] += np.random.default_rng(round(1000 * step)).normal(0, grain, moved.shape)[..., :3]

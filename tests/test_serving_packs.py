@@ -137,7 +137,7 @@ def test_whatsapps_list_names_every_sticker_with_its_emoji_and_text_for_screen_r
     pack = list_of(built("whatsapp", stickers, title="Mine", author="Me", identifier="frogs"))["sticker_packs"][0]
     assert (pack["identifier"], pack["name"], pack["publisher"], pack["animated_sticker_pack"]) == ("frogs", "Mine", "Me", False)
     assert [each["image_file"] for each in pack["stickers"]] == ["01.webp", "02.webp", "03.webp"]
-    assert pack["stickers"][0]["emojis"][0] == "🎉"
+    assert pack["stickers"][0]["emojis"][0] == "🎂"
     assert pack["stickers"][0]["accessibility_text"] == "A subject, saying “Happy birthday”"
     assert pack["stickers"][1] == {"image_file": "02.webp", "emojis": ["🐸"], "accessibility_text": "A frog"}
     assert pack["stickers"][2]["accessibility_text"] == "A drawn person"
