@@ -225,9 +225,10 @@ def corpus() -> list[BadInput]:
     return list(chain.from_iterable(kind() for kind in kinds))
 
 
-def _truncated() -> Iterator[BadInput]:
+def good_files() -> dict[str, bytes]:
+    """The subject as a good file of each kind."""
     frames = [Image.fromarray(np.roll(subject_pixels(), step, axis=1)) for step in (0, 5)]
-    files = {
+    return {
         "jpeg": good("JPEG"),
         "progressive-jpeg": good("JPEG", progressive=True),
         "png": good_png(),
@@ -241,6 +242,10 @@ def _truncated() -> Iterator[BadInput]:
         "avif": good("AVIF"),
         "heic": heic(),
     }
+
+
+def _truncated() -> Iterator[BadInput]:
+    files = good_files()
     places = {"in-the-signature": 0.0, "in-the-header": 18.0, "in-the-tables": 0.3, "in-the-middle": 0.5, "at-nine-tenths": 0.9}
     for (kind, data), (place, share) in product(files.items(), places.items()):
         cut = 3 if share == 0 else int(share) if share > 1 else int(len(data) * share)

@@ -292,6 +292,18 @@ def test_a_refused_picture_is_let_go_while_its_error_lives() -> None:
         gc.enable()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("kind", "data"), [pytest.param(kind, data, id=kind) for kind, data in bad_inputs.good_files().items()])
+def test_a_file_of_wrong_bytes_is_decoded_or_refused_and_nothing_else(kind: str, data: bytes) -> None:
+    dice = np.random.default_rng(len(kind))
+    for attempt in range(60):
+        wrong = bytearray(data)
+        reach = min(len(data), 200) if attempt % 2 else len(data)  # half of them in the header
+        for place in dice.integers(4, reach, 4):
+            wrong[place] = dice.choice([0, 1, 127, 128, 255])
+        refusal(bytes(wrong))
+
+
 def test_64_kb_of_exif_tags_that_share_their_bytes_are_not_copied() -> None:
     data = jpeg_with((0xE1, exif(*[(1000 + number, 7, 60_000, 0) for number in range(5000)])))
     tracemalloc.start()
