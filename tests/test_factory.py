@@ -1,6 +1,7 @@
 """The factory: cut-outs, compositions with exact masks, the corpus, the training loop and the exported files."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,18 @@ def test_a_composition_is_the_same_for_the_same_seed_and_its_index_map_names_its
         assert np.array_equal(first.image, second.image)
         assert first.objects.shape == first.image.shape[:2]
         assert first.objects.max() <= len(first.classes)
+
+
+def test_a_figure_for_the_style_is_drawn_large_and_alive_before_a_photograph(library: compose.Library) -> None:
+    """The photographed cut-out and the drawn object of the library are never the figure, and where there is none the photograph shows."""
+    thing = replace(disc(60, (10, 10, 250)), subject_class="object")
+    rich = replace(library, cutouts=[*library.cutouts, thing])
+    seen = [style.figure(np.random.default_rng(seed), rich) for seed in range(15)]
+    for picture in seen:
+        assert np.count_nonzero(picture.objects) >= style.MIN_DRAWN_SHARE * picture.objects.size
+    colours = np.concatenate([picture.image[picture.objects > 0] for picture in seen]).astype(int)
+    assert not (np.abs(colours - (10, 10, 250)) < 30).all(axis=1).any()
+    assert (np.abs(colours - (250, 30, 30)) < 40).all(axis=1).any()
 
 
 def test_the_index_map_marks_exactly_where_the_pasted_subject_is_seen(library: compose.Library) -> None:
