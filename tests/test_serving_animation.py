@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from serving.animation import Limits, timeline
 from serving.clips import Clip
 from serving.formats import MOTIONS, Platform
 from serving.options import StickerOptions
-from serving.pipeline import Models
+from serving.pipeline import Found, Models, Picture
 from sticker_studio import masks
 from sticker_studio.errors import InputError, InputTooLarge, NothingFound, UndecodableImage, UnsupportedInput
 from sticker_studio.types import RGB, RGBA, Detection, Style
@@ -149,11 +150,38 @@ def test_a_frame_in_which_nothing_is_found_takes_its_neighbours_mask() -> None:
     assert min(areas) > 0.5 * max(areas)
 
 
-def test_a_flicker_of_one_frame_is_voted_down_and_what_moves_stays() -> None:
-    low, high = np.zeros((4, 4), np.float32), np.ones((4, 4), np.float32)
-    assert (animation.median_of(high, low, high) == 1).all()
-    assert (animation.median_of(low, high, low) == 0).all()
-    assert (animation.median_of(low, high, high) == 1).all()
+def rolling(count: int, *, wh: tuple[int, int] = (200, 120)) -> tuple[list[Picture], list[Found]]:
+    """Frames of the rolling ball, and what a perfect segmentor finds in them."""
+    pictures = [Picture(pixels=np.asarray(ball(k, count, wh=wh).convert("RGB"))) for k in range(count)]
+    masks_ = [(picture.small[..., 0].astype(int) - picture.small[..., 2] > 0).astype(np.float32) for picture in pictures]
+    return pictures, [Found(style="anime", style_probability=1.0, probability=mask, how="segmentor") for mask in masks_]
+
+
+def test_a_flicker_of_one_frame_is_damped_and_what_moves_stays_sharp() -> None:
+    pictures, found = rolling(9)
+    hole = found[4].probability.copy()
+    hole[:, :100] *= 0.2
+    steady = animation.steadied(pictures, [*found[:4], replace(found[4], probability=hole), *found[5:]])
+    lost = (found[4].probability > 0.5) & (hole < 0.5)
+    assert lost.sum() > 500
+    assert steady[4].probability[lost].mean() > 0.5
+    for before, after in zip(found, animation.steadied(pictures, found), strict=True):
+        assert masks.iou(before.probability >= 0.5, after.probability >= 0.5) > 0.97
+
+
+def test_beyond_a_cut_a_frame_is_not_believed() -> None:
+    pictures, found = rolling(4)
+    other = Picture(pixels=np.full((120, 200, 3), (20, 200, 40), np.uint8))
+    nothing = replace(found[0], probability=np.zeros((120, 200), np.float32))
+    steady = animation.steadied([*pictures[:2], other, other], [*found[:2], nothing, nothing])
+    assert masks.iou(steady[1].probability >= 0.5, found[1].probability >= 0.5) > 0.97
+    assert not (steady[2].probability >= 0.5).any()
+
+
+@pytest.mark.parametrize("wh", [(16, 16), (16, 400), (400, 17)])
+def test_small_and_narrow_frames_are_steadied_too(wh: tuple[int, int]) -> None:
+    pictures, found = rolling(3, wh=wh)
+    assert [each.probability.shape for each in animation.steadied(pictures, found)] == [each.probability.shape for each in found]
 
 
 def test_an_animation_without_any_subject_is_told_so_unless_a_fallback_is_asked_for() -> None:
