@@ -15,7 +15,8 @@ app = typer.Typer(name="serving", help="Stickers over HTTP.", no_args_is_help=Tr
 def service_environment(settings: Settings) -> dict[str, str]:
     """What the service's processes need beyond this process's environment.
 
-    BentoML empties `$BENTOML_HOME/prometheus_multiproc_dir` at each start, so that each service needs a home of its own.
+    BentoML empties `$BENTOML_HOME/prometheus_multiproc_dir` at each start, so that each service needs a home of its own. Two arenas keep glibc from holding
+    on to a large picture's memory once for each thread.
     """
     home = settings.home.absolute()
     return {
@@ -23,6 +24,7 @@ def service_environment(settings: Settings) -> dict[str, str]:
         "BENTOML_HOME": str(home / f"bentoml-{settings.service_port}"),
         "BENTOML_DO_NOT_TRACK": "True",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
     }
 
 

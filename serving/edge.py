@@ -76,7 +76,8 @@ class Edge:
             await answer.fail(refused.status, refused.message, headers=refused.headers)
             return
         if body.announced(scope) > self._max_body_bytes:
-            await body.drain()
+            if body.announced(scope) <= DRAIN_FACTOR * self._max_body_bytes:  # else nobody waits for what may never come
+                await body.drain()
             await answer.fail(413, body.message())
             return
         answer.body = body

@@ -1,6 +1,7 @@
 """The sticker service on BentoML: `python -m serving serve`, or `bentoml serve serving.service:StickerService`."""
 
 import base64
+import gc
 import hashlib
 import logging
 import os
@@ -155,6 +156,8 @@ class StickerService:
         self._jobs.start()
         threading.Thread(target=_follow_parent, name="parent-watcher", daemon=True).start()
         _Running.service = self
+        gc.collect()
+        gc.freeze()  # what stays for good is not looked through at each collection, so that what a refused request held is let go soon
 
     def models(self) -> ModelSet:
         """The models that serve now."""
