@@ -111,7 +111,8 @@ class StickerOptions(LookOptions):
     platform: Platform = Field(
         default="whatsapp",
         description="whatsapp: 512x512 WebP of at most 100 KB; telegram: WebP, 512 px on the longer side, at most 512 KB; signal: 512x512 WebP of at most "
-        "300 KB; discord: 320x320 PNG of at most 512 KB; webp, png: 512x512; svg: the same with its die-cut line as a path",
+        "300 KB; discord: 320x320 PNG of at most 512 KB; webp, png: 512x512; svg: the same with its die-cut line as a path. Animated, where the picture is: "
+        "whatsapp WebP of at most 500 KB and 10 s; telegram WebM (VP9) 256 KB, 3 s; signal APNG 300 KB, 3 s; discord APNG 512 KB, 5 s; webp; png (APNG)",
     )
 
 
