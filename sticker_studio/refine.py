@@ -12,7 +12,6 @@ from typing import Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from sticker_studio.types import RGB, Alpha, Mask
 
@@ -86,8 +85,11 @@ def _told_by_colour(image: RGB, prior: Alpha, taught: Mask) -> Alpha:
 
 def _smooth_counts(colours: npt.NDArray[np.int32], weights: _Float | None) -> _Float:
     """How often each of the `_BINS` cubed colours occurs, by weight, with some of each given to its neighbours."""
-    counts = np.bincount(colours, weights, _BINS**3).astype(np.float32).reshape(_BINS, _BINS, _BINS)
-    return np.asarray(ndimage.gaussian_filter(counts, _BIN_BLUR, truncate=2).reshape(-1), np.float32)
+    counts: _Float = np.bincount(colours, weights, _BINS**3).astype(np.float32)
+    for _ in range(3):  # along the last axis each time, which then becomes the first
+        along = np.asarray(cv2.GaussianBlur(counts.reshape(-1, _BINS), (7, 1), _BIN_BLUR, borderType=cv2.BORDER_REFLECT), np.float32)
+        counts = np.ascontiguousarray(along.reshape(_BINS, _BINS, _BINS).transpose(2, 0, 1)).reshape(-1)
+    return counts
 
 
 def _distance_to_border(mask: Mask) -> _Float:
