@@ -15,7 +15,7 @@ from PIL import Image
 
 from serving import clips, pipeline
 from serving.clips import Clip
-from serving.formats import FORMATS, MOTIONS
+from serving.formats import FORMATS, MOTIONS, Motion
 from serving.options import Fallback, StickerOptions
 from serving.pipeline import Found, Made, Models, Picture, StageTimer, Strokes, untimed
 from sticker_studio import images, masks, subjects
@@ -197,10 +197,14 @@ def decided(models: Models, seen: Sequence[Picture]) -> Models:
 def find_all(seen: Sequence[Picture], models: Models, options: StickerOptions, *, strokes: Strokes | None = None, timer: StageTimer = untimed) -> list[Found]:
     """What to cut out of each frame. A frame in which nothing is found takes its neighbour's mask; neighbours steady each other.
 
+    Detections are large: those of the first frame in which something is found are kept alone.
     Raises `NothingFound` where no frame has a subject and `options.fallback` is none.
     """
     of_style = decided(models, seen)
-    found = [_found(picture, of_style, options, fallback="none", strokes=strokes, timer=timer) for picture in seen]
+    found: list[Found | None] = []
+    for picture in seen:
+        one = _found(picture, of_style, options, fallback="none", strokes=strokes, timer=timer)
+        found.append(replace(one, detections=()) if one and any(found) else one)
     known = [k for k, each in enumerate(found) if each is not None]
     if not known:
         return [pipeline.find(picture, of_style, subject=options.subject, fallback=options.fallback, strokes=strokes, timer=timer) for picture in seen]
@@ -277,18 +281,22 @@ def make(
         raise UnsupportedInput(f"expected a platform with animated stickers ({', '.join(MOTIONS)}), got {options.platform}; send a still picture")
     limits, rules = limits or Limits(), MOTIONS[options.platform]
     with timer("decode"):
-        frames = decode(data, limits=limits, max_s=rules.max_s)
-        line = timeline(frames.durations_ms, max_s=rules.max_s, max_fps=rules.max_fps, most=limits.max_cut_frames)
-        chosen = sorted(set(line.order))
-        seen = list(pictures(frames, chosen).values())
+        seen, order, duration_ms = _chosen(data, limits, rules)
     found = find_all(seen, models, options, strokes=strokes, timer=timer)
     with timer("compose"):
         finished = compose(seen, found, options, background=background)
     with timer("encode"):
-        position = {frame: k for k, frame in enumerate(chosen)}
-        clip = Clip(frames=finished, order=tuple(position[k] for k in line.order), duration_ms=line.duration_ms)
+        clip = Clip(frames=finished, order=order, duration_ms=duration_ms)
         exported = clips.encode(_beginning_seen(clip), options.platform)
     return Made(exported=exported, found=found[0])
+
+
+def _chosen(data: bytes, limits: Limits, rules: Motion) -> tuple[list[Picture], tuple[int, ...], int]:
+    """The frames that are used, which of them shows in each step, and the ms of all."""
+    frames = decode(data, limits=limits, max_s=rules.max_s)
+    line = timeline(frames.durations_ms, max_s=rules.max_s, max_fps=rules.max_fps, most=limits.max_cut_frames)
+    chosen = sorted(set(line.order))
+    return list(pictures(frames, chosen).values()), tuple(chosen.index(k) for k in line.order), line.duration_ms
 
 
 def compose(seen: Sequence[Picture], found: Sequence[Found], options: StickerOptions, *, background: RGB | None = None) -> tuple[RGBA, ...]:

@@ -3,6 +3,7 @@
 A limit is met by quality, then colours, then frames, then size, in that order and by as few encodes as `export.best_within` needs.
 """
 
+import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -100,7 +101,7 @@ def encode(clip: Clip, platform: Platform) -> Exported:
 def _distinct(clip: Clip) -> Clip:
     """The clip with equal frames told only once."""
     first: dict[bytes, int] = {}
-    named = [first.setdefault(frame.tobytes(), k) for k, frame in enumerate(clip.frames)]
+    named = [first.setdefault(hashlib.sha256(np.ascontiguousarray(frame).data).digest(), k) for k, frame in enumerate(clip.frames)]
     return Clip(frames=clip.frames, order=tuple(named[k] for k in clip.order), duration_ms=clip.duration_ms)
 
 
@@ -183,7 +184,9 @@ def _colours_of(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
 
 def _palette(coded: Sequence[npt.NDArray[np.int32]], colours: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """At most `colours` RGBA colours (straight alpha, the first fully transparent) for all frames, and the index of the nearest one by code."""
-    counts = np.bincount(np.concatenate([codes.ravel() for codes in coded]), minlength=2 ** sum(_CODE_BITS))
+    counts = np.zeros(2 ** sum(_CODE_BITS), np.int64)
+    for codes in coded:
+        counts += np.bincount(codes.ravel(), minlength=len(counts))
     present = np.flatnonzero(counts)
     values = _colours_of(present)
     visible = values[:, 3] > 0
