@@ -223,10 +223,8 @@ def outline(alpha: Alpha, outline_px: int) -> Alpha:
 
 
 def _small_holes(solid: Mask) -> Mask:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((~solid).astype(np.uint8), connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < _HOLE_PX**2
-    small[0] = False
-    return np.asarray(small[labels])
+    holes = ~solid
+    return holes & ~masks.without_parts(holes, lambda areas: areas < _HOLE_PX**2)
 
 
 def _distance_to(mask: Mask) -> Alpha:

@@ -1,6 +1,6 @@
 """Masks and polygons: rasterise, trace, compare."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -71,6 +71,19 @@ def largest_component(mask: Mask) -> Mask:
     if count <= 1:
         return mask
     return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])))
+
+
+def without_parts(mask: Mask, unwanted: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]) -> Mask:
+    """`mask` (HxW) without the 4-connected parts that `unwanted` names, told the areas of all (px); a mask that keeps all is returned as it is.
+
+    OpenCV's own statistics take six times as long as finding the parts.
+    """
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=4)
+    if count <= 1:
+        return mask
+    gone = np.zeros(count, np.bool_)
+    gone[1:] = unwanted(np.bincount(labels.reshape(-1), minlength=count)[1:])
+    return np.asarray(mask & ~gone[labels]) if gone.any() else mask
 
 
 def box_xyxy(mask: Mask) -> tuple[int, int, int, int] | None:

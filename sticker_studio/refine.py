@@ -6,13 +6,13 @@ of GrabCut, Rother, Kolmogorov and Blake, 2004, without the graph cut). `refine`
 Estimation, 2021).
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sticker_studio import masks
 from sticker_studio.types import RGB, Alpha, Mask
 
 _Float = npt.NDArray[np.float32]
@@ -155,24 +155,14 @@ def _fitted(guide: _Float, source: _Float, radius_px: int, eps: float) -> tuple[
 
 def without_specks(mask: Mask, *, min_part_share: float = MIN_PART_SHARE, max_hole_share: float = MAX_HOLE_SHARE) -> Mask:
     """`mask` (HxW) without parts that are tiny beside its largest, and with its tiny holes filled."""
-    parts = _of_size(mask, lambda areas: min_part_share * float(areas.max(initial=0)))
-    return ~_of_size(~parts, lambda areas: max_hole_share * float(parts.sum()))
+    parts = masks.without_parts(mask, lambda areas: areas < min_part_share * areas.max())
+    return ~masks.without_parts(~parts, lambda areas: areas < max_hole_share * np.count_nonzero(parts))
 
 
 def tidied(probability: Alpha) -> Alpha:
     """`probability` (HxW) with its specks just under one half and its tiny holes at one half: the borders of what stays keep their slope."""
     core = without_specks(probability >= 0.5)
     return np.where(core, np.maximum(probability, 0.5), np.minimum(probability, 0.49)).astype(np.float32)
-
-
-def _of_size(mask: Mask, min_area_px: Callable[[npt.NDArray[np.int32]], float]) -> Mask:
-    """The 4-connected parts of `mask` that have as many pixels as `min_area_px` says, told the areas of all."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4, ltype=cv2.CV_16U if mask.size < 2**17 else cv2.CV_32S)
-    keep = stats[:, cv2.CC_STAT_AREA] >= min_area_px(np.asarray(stats[1:, cv2.CC_STAT_AREA], np.int32))
-    if keep[1:].all():
-        return mask
-    keep[0] = False
-    return np.asarray(keep[labels])
 
 
 def unmixed(image: RGB, alpha: Alpha, *, radius_px: int = 3) -> Alpha:
