@@ -571,7 +571,7 @@ def test_a_client_that_breaks_costs_no_picture(clock: Clock, modelslab_server: M
 
 
 def test_without_a_key_one_sentence_tells_what_to_set() -> None:
-    with pytest.raises(Unavailable, match=r"^text to sticker needs a provider's key: set STICKER_STABILITY_KEY .* or STICKER_MODELSLAB_KEY \S+$"):
+    with pytest.raises(Unavailable, match=r"^text to sticker needs a provider's key; set STICKER_STABILITY_KEY .* or STICKER_MODELSLAB_KEY \S+$"):
         chain.create("a cat", "anime", generators=chain.generators(Settings()))
 
 
