@@ -146,7 +146,10 @@ _MAX_READS: Final = 200_000
 
 def look(data: bytes) -> Shown:
     """Decode all of a finished file and tell what it shows. Raises one of `images.UNDECODABLE`."""
-    return _look_at_video(data) if data.startswith(_EBML) else _look_at_picture(data)
+    try:
+        return _look_at_video(data) if data.startswith(_EBML) else _look_at_picture(data)
+    except Image.DecompressionBombError as error:  # of a later frame, which may be larger than the first
+        raise OSError(str(error)) from error
 
 
 def _look_at_picture(data: bytes) -> Shown:

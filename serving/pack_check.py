@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -55,7 +56,7 @@ def problems(data: bytes, target: Target) -> list[str]:
         files = unzipped(data)
         checks = {"whatsapp": _whatsapp_problems, "wastickers": _wastickers_problems, "telegram": _telegram_problems}
         return (checks | {"signal": _signal_problems, "discord": _discord_problems})[target]({n: f for n, f in files.items() if n != REPORT})
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError) as error:  # RuntimeError: encrypted, or JSON too deep
         return [f"expected a whole zip with a readable list of its stickers, got: {error}"]
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         return [f"expected a list of stickers with all its fields, got one without {error}"]

@@ -112,6 +112,14 @@ def test_what_cannot_be_read_is_not_animated(data: bytes) -> None:
     assert not animation.is_animated(data)
 
 
+def test_a_sticker_moves_where_the_input_does_and_the_caller_and_the_platform_let_it() -> None:
+    assert animation.wanted(animated(3), StickerOptions())
+    assert not animation.wanted(animated(3), StickerOptions(platform="svg"))
+    assert not animation.wanted(animated(3), StickerOptions(animated=False))
+    assert not animation.wanted(animated(3), StickerOptions(layout="banner"))
+    assert not animation.wanted(b"", StickerOptions())
+
+
 # --- the whole way
 
 

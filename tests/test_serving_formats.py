@@ -183,6 +183,14 @@ def moving(encoding: str, durations_ms: list[int], *, side: int = 512, loop: int
     return encoded(frames[0], encoding, save_all=True, append_images=frames[1:], duration=durations_ms, loop=loop)
 
 
+def with_a_huge_second_frame() -> bytes:
+    """A GIF of 32x32 px whose second frame says that it is 60,000 px a side."""
+    data = bytearray(moving("GIF", [100, 100], side=32))
+    second = data.index(b"\x2c", data.index(b"\x2c", 20) + 5)
+    data[second + 5 : second + 9] = b"\x60\xea\x60\xea"
+    return bytes(data)
+
+
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (512, 512, 4), np.uint8))
 
 
@@ -201,6 +209,7 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (512, 512, 4),
         pytest.param(moving("GIF", [100, 100]), "signal", "expected PNG, got GIF", id="gif"),
         pytest.param(moving("PNG", [100, 100], side=200), "signal", "expected 512x512 px, at least 256x256, got 200x200", id="moving-too-small"),
         pytest.param(moving("PNG", [20, 20], side=320), "discord", "expected at most 30 frames a second, got 50", id="too-fast"),
+        pytest.param(with_a_huge_second_frame(), "signal", "expected a whole WEBP file", id="huge-frame"),
         pytest.param(b"\x1a\x45\xdf\xa3", "telegram", "expected a whole WEBP file", id="broken-video"),
         pytest.param(encoded(Image.new("RGBA", (320, 320)), "PNG")[:60], "discord", "expected a whole PNG file", id="cut-off"),
         pytest.param(b"", "webp", "expected a whole WEBP file", id="empty"),

@@ -298,7 +298,14 @@ def test_still_and_animated_stickers_together_are_named_for_whatsapp() -> None:
     assert any("expected still or animated stickers alone" in each for each in changed("whatsapp", put("02.webp", animated)))
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip", packs._zipped({"a": b"b"})[:-10]], ids=["empty", "text", "cut-off"])
+def encrypted() -> bytes:
+    data = bytearray(packs._zipped({"manifest.json": b"{}"}))
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip", packs._zipped({"a": b"b"})[:-10], encrypted()], ids=["empty", "text", "cut-off", "encrypted"])
 def test_what_is_no_zip_is_named(data: bytes) -> None:
     assert pack_check.problems(data, "signal")[0].startswith("expected a whole zip")
 
