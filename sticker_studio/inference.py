@@ -106,9 +106,10 @@ def letterbox(image: RGB, card: ModelCard) -> tuple[_Float, Letterbox]:
 
 
 def _normalise(image: RGB, card: ModelCard) -> _Float:
-    unit = image.astype(np.float32) / np.float32(255)
-    scaled = np.asarray((unit - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32), np.float32)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])
+    slope = 1 / (255 * np.asarray(card.std, np.float32))
+    offset = np.asarray(card.mean, np.float32) / np.asarray(card.std, np.float32)
+    planes = [np.multiply(plane, a, dtype=np.float32) - b for plane, a, b in zip(cv2.split(image), slope, offset, strict=True)]  # thrice as fast as HxWx3
+    return np.stack(planes)[None]
 
 
 def decode(predictions: _Float, prototypes: _Float, box: Letterbox, card: ModelCard, threshold: float, max_detections: int) -> list[Detection]:
