@@ -27,7 +27,6 @@ from serving import animation, answers, feedback, packs, pages, pipeline, readin
 from serving.answers import Finished, Stages
 from serving.creation import chain
 from serving.edge import App, Edge, Gate, told_error
-from serving.formats import MOTIONS
 from serving.forms import ClassifyForm, CutoutForm, FeedbackForm, GenerateForm, PackForm, PackRequest, SegmentForm, StickerForm, StickersForm, StyleAnswer
 from serving.jobs import JobRunner
 from serving.models import ChampionWatcher, Loaded, ModelSet
@@ -288,7 +287,7 @@ class StickerService:
     # --- making
 
     def _make_sticker(self, data: bytes, options: Any, drawn: "Drawn", models: ModelSet, stages: Stages) -> Made:
-        if options.animated and options.layout == "sticker" and options.platform in MOTIONS and animation.is_animated(data):
+        if animation.wanted(data, options):
             limits = animation.Limits(
                 max_bytes=self.settings.upload_max_bytes, max_pixels=self.settings.upload_max_pixels, max_frames=self.settings.upload_max_frames
             )
