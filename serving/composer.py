@@ -158,7 +158,7 @@ def _grounds(look: Look, sticker: RGBA, caption: Caption | None, window: Window 
             coverage[window] = np.maximum(coverage[window], caption.outlined)
         grounds.append(_shadow(coverage))
     if look.background_picture is not None:
-        grounds.append(_opaque(_covering(look.background_picture, look.side_px)))
+        grounds.append(_opaque(covering(look.background_picture, (look.side_px, look.side_px))))
     elif look.background_rgb:
         grounds.append(_opaque(gradient(look.background_rgb[0], look.background_rgb[-1], (look.side_px, look.side_px))))
     return grounds
@@ -185,13 +185,14 @@ def gradient(top: Colour, bottom: Colour, size_wh: tuple[int, int]) -> RGB:
     return np.repeat(rows[:, None], size_wh[0], axis=1)
 
 
-def _covering(picture: RGB, side_px: int) -> RGB:
-    """The middle of a picture, scaled to fill the square."""
+def covering(picture: RGB, size_wh: tuple[int, int]) -> RGB:
+    """HxWx3: the middle of a picture, scaled to fill `size_wh`, never stretched."""
     height, width = picture.shape[:2]
-    short = min(height, width)
-    top, left = (height - short) // 2, (width - short) // 2
-    method = cv2.INTER_AREA if short > side_px else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture[top : top + short, left : left + short], (side_px, side_px), interpolation=method), np.uint8)
+    scale = max(size_wh[0] / width, size_wh[1] / height)
+    part_w, part_h = min(width, max(1, round(size_wh[0] / scale))), min(height, max(1, round(size_wh[1] / scale)))
+    top, left = (height - part_h) // 2, (width - part_w) // 2
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture[top : top + part_h, left : left + part_w], size_wh, interpolation=method), np.uint8)
 
 
 def _opaque(picture: RGB) -> RGBA:

@@ -30,12 +30,13 @@ def look_of(look: Look, layout: Layout, *, margin_px: int | None) -> Look:
     return replace(look, side_px=side, square=True, margin_px=margin, outline_px=outline_px, background_rgb=(), background_picture=None)
 
 
-def placed(sticker: RGBA, layout: Layout, ground: tuple[Colour, ...]) -> RGBA:
-    """A square sticker in the middle of the layout's picture, on one colour, on two from top to bottom, or on the sticker's own where none is given."""
-    width, height = LAYOUTS[layout]
-    colours = ground or own_colours(sticker)
-    canvas = np.full((height, width, 4), 255, np.uint8)
-    canvas[..., :3] = composer.gradient(colours[0], colours[-1], (width, height))
+def placed(sticker: RGBA, layout: Layout, look: Look) -> RGBA:
+    """A square sticker in the middle of the layout's picture: on the look's background, or on a gradient of the sticker's own colours where it has none."""
+    size_wh = LAYOUTS[layout]
+    colours = look.background_rgb or own_colours(sticker)
+    ground = composer.gradient(colours[0], colours[-1], size_wh) if look.background_picture is None else composer.covering(look.background_picture, size_wh)
+    width, height = size_wh
+    canvas = np.dstack([ground, np.full((height, width), 255, np.uint8)])
     top, left = (height - sticker.shape[0]) // 2, (width - sticker.shape[1]) // 2
     window = canvas[top : top + sticker.shape[0], left : left + sticker.shape[1]]
     window[...] = composer.alpha_over(sticker, window)

@@ -434,7 +434,7 @@ def make_sticker(
 def _made_layout(picture: Picture, found: Found, look: Look, options: StickerOptions, layout: Layout, *, timer: StageTimer) -> Made:
     with timer("compose"):
         square = sticker(picture, found, layouts.look_of(look, layout, margin_px=options.margin_px))
-        pixels = layouts.placed(square, layout, look.background_rgb)
+        pixels = layouts.placed(square, layout, look)
     with timer("encode"):
         exported = layouts.encode(pixels, png=options.platform == "png")
     return Made(exported=exported, found=found)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import composer, export, formats, pipeline
+from serving import composer, export, formats, layouts, pipeline
 from serving.composer import Look
 from serving.formats import FORMATS, LAYOUTS, PLATFORMS, SVG, Layout, Platform
 from serving.options import StickerOptions
@@ -273,6 +273,16 @@ def test_a_layout_is_a_whole_picture_with_the_subject_unstretched_in_its_middle(
     assert (rows.mean(), columns.mean()) == pytest.approx((pixels.shape[0] / 2, pixels.shape[1] / 2), abs=4)
     assert rows.min() > 0.05 * pixels.shape[0]
     assert columns.min() > 0.05 * pixels.shape[1]
+
+
+def test_a_layout_on_a_picture_shows_its_middle_unstretched() -> None:
+    rows, columns = np.mgrid[:500, :700]
+    circle = np.where((np.hypot(rows - 250, columns - 350) < 240)[..., None], [250, 250, 0], [0, 0, 90]).astype(np.uint8)
+    pixels = layouts.placed(np.zeros((100, 100, 4), np.uint8), "banner", Look(background_picture=circle))
+    assert pixels.shape == (864, 2204, 4)
+    yellow = np.flatnonzero(pixels[432, :, 0] > 125)
+    assert np.ptp(yellow) == pytest.approx(480 * 2204 / 700, abs=8)
+    assert yellow.mean() == pytest.approx(1102, abs=4)
 
 
 def test_a_layouts_ground_is_the_callers_or_the_subjects_own_colour() -> None:
