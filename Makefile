@@ -53,8 +53,8 @@ lint: env  ## ruff and mypy
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
-bench: env  ## latency and throughput of a running or own service
-	@$(PY) -m benchmarks.endpoint $(ARGS)
+bench: env  ## speed and memory of a service of its own beside the bare libraries
+	@$(PY) -m benchmarks.serving_speed $(ARGS)
 
 quality: env  ## mean and median IoU on your own pictures and masks: DATA=<folder>
 	@test -n "$(DATA)" || { echo "make quality: expected DATA=<folder with pictures and masks>, got none; docs/quality.md tells its layout" >&2; exit 2; }

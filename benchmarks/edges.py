@@ -209,11 +209,22 @@ def markdown(groups: dict[str, dict[str, Any]], halo_means: dict[str, float]) ->
     return "\n".join(lines)
 
 
+DOCUMENT: Final = quality.ROOT / "docs" / "edges.md"
+INTRODUCTION: Final = """# Edges
+
+Measured by `python -m benchmarks.edges --data <folder> --write` on the factory models, each picture seen once by the segmentor of its group's style:
+*unrefined* is what the network says, resized to the picture; *refined* is what the service cuts out. Alike in both: the detections that were chosen.
+Intervals are 95 % bootstraps of the paired differences. Masks of photographs are polygons, which limits what can be seen there. What `sticker_studio/refine.py`
+does and its constants were chosen on other pictures: generated scenes, pasted cut-outs with known alpha, other photographs with masks.
+"""
+
+
 def main() -> None:
     """Measure and print the tables; figures go to out/edges.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of groups, as for `make quality`")
     parser.add_argument("--scenes", type=int, default=40, help="so many generated audit scenes of each style too")
+    parser.add_argument("--write", action="store_true", help="write docs/edges.md")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     segmentors: dict[Style, Segmentor] = {style: Segmentor(registry.factory_model(SEGMENTORS[style])) for style in STYLES}
@@ -224,7 +235,10 @@ def main() -> None:
         raise SystemExit(f"--data: expected folders that hold images/ and masks/ and whose names tell the style, got none in {arguments.data}")
     groups, halo_means = {group: summary(pairs) for group, pairs in rows.items()}, halos()
     atomic.write_text(quality.ROOT / "out" / "edges.json", json.dumps({"groups": groups, "halo": halo_means}, indent=1))
-    print(markdown(groups, halo_means))
+    text = markdown(groups, halo_means)
+    if arguments.write:
+        atomic.write_text(DOCUMENT, f"{INTRODUCTION}\n{text}\n")
+    print(text)
 
 
 if __name__ == "__main__":
