@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 from benchmarks import edges
+from serving import pipeline
+from serving.composer import Look
+from serving.pipeline import Found, Picture
 from sticker_studio import masks, refine, scenes
 from sticker_studio.types import RGB, Alpha, Mask, Style
 
@@ -121,6 +124,17 @@ def test_decontamination_takes_the_old_background_out_of_a_known_edge(halo_means
 
 def test_decontamination_lessens_the_halo_of_a_refined_edge(halo_means: dict[str, float]) -> None:
     assert halo_means["refined alpha, decontaminated"] < 0.85 * halo_means["refined alpha, as it is"]
+
+
+def test_a_sticker_and_a_cutout_are_free_of_the_old_background() -> None:
+    """Through the whole pipeline, laid over black: green is the old ground's alone."""
+    truth = disc()
+    picture = Picture(pixels=over_ground(truth))
+    found = Found(style="anime", style_probability=1.0, probability=moved(truth, 0), how="segmentor")
+    for cut in (pipeline.sticker(picture, found, Look(outline_px=0)), pipeline.cutout(picture, found, crop=True)):
+        edge = (cut[..., 3] > 20) & (cut[..., 3] < 250)
+        assert edge.sum() > 100
+        assert cut[edge][:, 1].mean() < 55 < picture.pixels[~truth][:, 1].mean()
 
 
 def test_whole_pixels_keep_their_colour() -> None:
