@@ -1,5 +1,6 @@
 """The Studio page in a real browser that can reach nothing but this machine, in front of a real service."""
 
+import base64
 import io
 import json
 import os
@@ -28,6 +29,8 @@ from serving.studio.desk import Desk, remembered
 from sticker_studio.errors import InputError
 from sticker_studio.store import ObjectStore
 
+CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+"""Chromium's own: green, with a yellow circle that turns."""
 LOOK = {"caption": "", "platform": "whatsapp"}
 
 
@@ -116,6 +119,9 @@ class Visitor:
     def presses(self, css: str) -> None:
         self.driver.execute_script("arguments[0].click()", self.sees(css))
 
+    def chooses_tab(self, name: str) -> None:
+        self.driver.execute_script("[...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.includes(arguments[0])).click()", name)
+
     def unfolds(self, name: str) -> None:
         if self.sees(f"#{name} > button, #{name} button.label-wrap").get_attribute("aria-expanded") != "true":
             self.presses(f"#{name} button.label-wrap")
@@ -169,7 +175,7 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     if not driver:
         pytest.skip("chromedriver is not on the PATH")
     options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--window-size=1240,1400", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"):
+    for argument in ("--headless=new", "--no-sandbox", "--window-size=1240,1400", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", *CAMERA):
         options.add_argument(argument)
     folder = tmp_path_factory.mktemp("downloads")
     options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
@@ -207,6 +213,39 @@ def test_a_picture_becomes_a_sticker_that_is_downloaded_as_it_is_seen(visitor: V
     assert (file.name, file.read_bytes()) == ("red-whatsapp.webp", seen)
     visitor.presses("#sticker summary")
     assert "version 7" in visitor.reads("#sticker .told")
+
+
+def test_a_picture_may_be_pasted(visitor: Visitor, page: str) -> None:
+    visitor.opens(page)
+    script = """
+        const bytes = Uint8Array.from(atob(arguments[0]), character => character.charCodeAt(0));
+        const carried = new DataTransfer();
+        carried.items.add(new File([bytes], 'pasted.png', {type: 'image/png'}));
+        document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: carried, bubbles: true}));"""
+    visitor.driver.execute_script(script, base64.b64encode(encoded(scene())).decode())
+    assert "pasted.png" in visitor.sees("#cards li.done").text
+
+
+def test_a_picture_may_be_photographed(visitor: Visitor, page: str) -> None:
+    visitor.opens(page)
+    visitor.chooses_tab("Camera")
+    visitor.waits(lambda: [button for button in visitor.all("#camera button") if "Webcam" in button.text])[0].click()
+    visitor.waits(lambda: visitor.driver.execute_script("return document.querySelector('#camera video')?.videoWidth"))
+    visitor.sees("#camera [aria-label='capture photo']").click()
+    visitor.sees("#cards li.done, #cards li.failed")  # whether something red is on it is no matter here
+    assert visitor.waits(lambda: visitor.sees("#editor canvas").get_attribute("data-card"))
+
+
+@pytest.mark.parametrize(("platform", "tag", "suffix"), [("signal", "img", ".png"), ("telegram", "video", ".webm"), ("svg", "img", ".svg")])
+def test_a_moving_picture_is_shown_as_each_platform_takes_it(visitor: Visitor, page: str, tmp_path: Path, platform: str, tag: str, suffix: str) -> None:
+    frames = [Image.fromarray(scene(200 + 2 * step, 150).copy()[:, :200]) for step in range(4)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
+    visitor.opens(page)
+    visitor.presses(f"#platform input[value={platform}]")
+    visitor.brings(tmp_path / "moving.gif")
+    shown = visitor.sees(f"#sticker .stage {tag}")
+    assert str(shown.get_attribute("src")).endswith(f"-{platform}{suffix}")
+    visitor.waits(lambda: visitor.driver.execute_script("return arguments[0].naturalWidth || arguments[0].videoWidth", shown))
 
 
 def test_caption_font_and_colours_are_seen_at_once(visitor: Visitor, page: str, picture: Path) -> None:
@@ -378,7 +417,7 @@ def test_a_changed_sticker_takes_the_place_of_the_former_unless_that_was_downloa
 
 def test_without_a_key_text_to_sticker_says_what_to_set(visitor: Visitor, page: str) -> None:
     visitor.opens(page)
-    visitor.driver.execute_script("[...document.querySelectorAll('[role=tab]')].find(tab => tab.textContent.includes('Describe')).click()")
+    visitor.chooses_tab("Describe")
     visitor.sees("#prompt textarea, #prompt input").send_keys("a red kite")
     visitor.presses("#draw")
     assert "STICKER_STABILITY_KEY" in visitor.reads("#drawn .problem")

@@ -24,7 +24,7 @@ VIEW_SIDE_PX: Final = 1024
 KEPT_IDS: Final = 60
 """How many stickers a browser remembers."""
 KEPT_REVISIONS: Final = 4
-SUFFIX: Final = {"image/webp": ".webp", "image/png": ".png", "image/svg+xml": ".svg", "video/webm": ".webm"}
+SUFFIX: Final = {"image/webp": ".webp", "image/png": ".png", "image/apng": ".png", "image/svg+xml": ".svg", "video/webm": ".webm"}
 ALL: Final = "all"
 NOT_KEPT: Final = "expected stickers that the service keeps, got none; have its operator set STICKER_STICKER_TTL_S above 0"
 

@@ -244,19 +244,19 @@ class _Page:
         return {self.desk: desk} | self._all(desk, [one for one in history if _is_kept(self._client, one)])
 
     def _added(self, desk: Desk, history: list[str], files: list[str] | None, *values: Any) -> Iterator[dict[Any, Any]]:
-        yield from self._take(desk, history, [Path(file) for file in files or []], look_of(values))
         yield {self.pictures: None}
+        yield from self._take(desk, history, [Path(file) for file in files or []], look_of(values))
 
     def _photographed(self, desk: Desk, history: list[str], file: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
         if file:
-            yield from self._take(desk, history, [Path(file)], look_of(values))
             yield {self.camera: None}
+            yield from self._take(desk, history, [Path(file)], look_of(values))
 
     def _take(self, desk: Desk, history: list[str], files: Sequence[Path], look: Look) -> Iterator[dict[Any, Any]]:
         """Make each picture a card and then each card's sticker; the first is looked at."""
         added = [desk.add(file.name, file.read_bytes(), look) for file in files]
         desk.chosen = added[0] if added else desk.chosen
-        yield self._seen(desk, history) | {self.pictures: None}
+        yield self._seen(desk, history)
         for number, card_id in enumerate(added):
             desk.make(card_id)
             yield self._all(desk, history) if number == 0 else self._seen(desk, history)

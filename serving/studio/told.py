@@ -113,7 +113,7 @@ def _shown(file: Path, mime: str, alt: str) -> str:
 
 
 def _size(answer: Answer) -> str:
-    if answer.mime not in ("image/webp", "image/png"):
+    if answer.mime in ("image/svg+xml", "video/webm"):
         return ""
     width, height = Image.open(io.BytesIO(answer.data)).size
     return f", {width} x {height} px"
