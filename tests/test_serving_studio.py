@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 from conftest import unused_port
+from creation_servers import KEY, StabilityServer, serving
 from PIL import Image
 from serving_toys import fill_cache
 from test_serving_service import ROOT, encoded, running, scene
@@ -26,7 +27,7 @@ from serving import pack_check
 from serving.client import StickerClient
 from serving.studio import told
 from serving.studio.desk import Desk, remembered
-from sticker_studio.errors import InputError
+from sticker_studio.errors import InputError, Unavailable
 from sticker_studio.store import ObjectStore
 
 CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
@@ -95,8 +96,9 @@ class Visitor:
 
     def brings(self, *pictures: Path) -> None:
         """Chooses pictures and waits until each has become a sticker or failed."""
+        known = len(self.all("#cards li"))
         self.sees("#pictures input[type=file]").send_keys("\n".join(map(str, pictures)))
-        self.waits(lambda: len(self.all("#cards li.done, #cards li.failed")) >= len(pictures))
+        self.waits(lambda: len(self.all("#cards li.done, #cards li.failed")) == known + len(pictures))
 
     def all(self, css: str) -> list[Any]:
         return list(self.driver.find_elements("css selector", css))
@@ -290,6 +292,19 @@ def test_where_nothing_is_found_the_page_says_so_and_offers_what_may_stand_in(vi
     assert "the whole picture became the sticker" in visitor.reads("#sticker .told")
 
 
+def test_a_caption_is_for_one_picture_and_the_rest_of_the_look_for_the_next_too(visitor: Visitor, page: str, picture: Path) -> None:
+    visitor.opens(page)
+    visitor.presses("#platform input[value=telegram]")
+    caption = visitor.sees("#caption textarea, #caption input")
+    caption.send_keys("Hi")
+    visitor.brings(picture)
+    visitor.brings(picture, picture)
+    visitor.waits(lambda: caption.get_attribute("value") == "")
+    assert "-telegram.webp" in visitor.sticker()
+    visitor.presses("#cards li:first-child [data-do=choose]")
+    visitor.waits(lambda: caption.get_attribute("value") == "Hi")
+
+
 def test_what_is_no_picture_fails_alone(visitor: Visitor, page: str, picture: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     visitor.opens(page)
@@ -421,6 +436,20 @@ def test_without_a_key_text_to_sticker_says_what_to_set(visitor: Visitor, page: 
     visitor.sees("#prompt textarea, #prompt input").send_keys("a red kite")
     visitor.presses("#draw")
     assert "STICKER_STABILITY_KEY" in visitor.reads("#drawn .problem")
+
+
+def test_a_description_becomes_a_picture_that_is_written_on_like_any_other(tmp_path: Path) -> None:
+    fill_cache(tmp_path / "var")
+    with serving(StabilityServer) as provider:
+        settings = {"STABILITY_KEY": KEY, "STABILITY_URL": provider.url, "FETCH_ALLOW": provider.host}
+        with running(tmp_path / "var", **{f"STICKER_{name}": value for name, value in settings.items()}) as (url, _):
+            desk = Desk(StickerClient(url), tmp_path / "desks")
+            desk.make(desk.draw("a red balloon", preset="cartoon", look={**LOOK, "caption": "up"}))
+            assert desk.card
+            assert (desk.card.state, desk.card.name, desk.card.answer and desk.card.answer.cut) == ("done", "a red balloon.png", "alpha")
+            provider.next(StabilityServer.error(402, "payment_required", "no credits"))
+            with pytest.raises(Unavailable, match="credit"):
+                desk.draw("a red kite", preset="cartoon", look=LOOK)
 
 
 def test_a_service_that_is_away_is_told(tmp_path: Path, free_port: int, picture: Path) -> None:

@@ -42,7 +42,8 @@ def run(settings: Settings, *, service_url: str) -> None:
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(folder / "uploads"), HF_HUB_OFFLINE="1")
     import gradio as gr
 
-    from serving.studio.page import page, script, style
+    from serving.studio.layout import script, style
+    from serving.studio.page import page
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells addresses, and those of stickers are not for logs
     client = StickerClient(service_url, key=settings.api_keys.get_secret_value().split(",")[0].strip())

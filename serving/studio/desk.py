@@ -5,6 +5,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,10 +18,14 @@ from PIL import Image
 from serving.client import Answer, Pack, StickerClient
 from serving.pack_check import RULES, Target
 from sticker_studio import atomic, images
-from sticker_studio.errors import InputError, StickerError
+from sticker_studio.errors import InputError, StickerError, Unavailable
 
 VIEW_SIDE_PX: Final = 1024
 """Longer side of the picture on which a person taps and draws."""
+POLL_S: Final = 0.5
+"""Between looks at a job."""
+PLAIN: Final = {"platform": "png", "outline_px": 0, "margin_px": 0, "fallback": "whole"}
+"""How a described sticker comes onto the desk: as a picture for others to be made of."""
 KEPT_IDS: Final = 60
 """How many stickers a browser remembers."""
 KEPT_REVISIONS: Final = 4
@@ -92,6 +97,20 @@ class Desk:
             self.cards[card_id] = Card(id=card_id, name=name, picture=path, look=dict(look), strokes={})
             self.chosen = card_id
         return card_id
+
+    def draw(self, prompt: str, *, preset: str, look: Look) -> str:
+        """A new card of what the service draws after a description and cuts out; returns its id. Raises the service's errors."""
+        job = self.client.generate(prompt, preset=preset, **PLAIN)
+        while job["state"] == "running":
+            time.sleep(POLL_S)
+            job = self.client.job(job["id"])
+        (item,) = job["items"]
+        if "sticker" not in item:
+            error = item.get("error", {"message": f"expected a picture, got none ({item['state']})", "remedy": "ask again"})
+            raise Unavailable(f"{error['message']}; {error['remedy']}")
+        picture = self.client.kept(item["sticker"]).data
+        forget(self.client, [item["sticker"]])
+        return self.add(f"{prompt}.png", picture, look)
 
     def remove(self, card_id: str) -> None:
         """Take a card away; its sticker stays in the history."""

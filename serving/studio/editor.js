@@ -13,7 +13,8 @@ const size = element.querySelector('[name=size]');
 const hint = element.querySelector('.hint');
 const button = name => element.querySelector(`[data-do=${name}]`);
 const strokesOf = new Map();  // by card: what was drawn on it, for as long as the page is open
-let picture = null, kept = null, open = null, pointer = null, told = '';
+const toldOf = new Map();  // by card: the strokes that Python knows
+let picture = null, kept = null, open = null, pointer = null;
 
 const card = () => props.value?.card;
 const strokes = () => strokesOf.get(card()) ?? [];
@@ -82,7 +83,7 @@ function drawPointer() {
 function refresh() {
   const drawn = strokes().length;
   button('undo').disabled = button('clear').disabled = !drawn;
-  button('apply').disabled = summary() === told;
+  button('apply').disabled = summary() === (toldOf.get(card()) ?? '[]');
   for (const shown of [element.querySelector('.brush'), button('undo'), button('clear'), button('apply')]) shown.hidden = !brushes();
   button('everything').hidden = brushes();
   canvas.style.touchAction = brushes() ? 'none' : 'manipulation';
@@ -102,7 +103,6 @@ async function show() {
     [canvas.width, canvas.height] = [veil.width, veil.height] = [picture.naturalWidth, picture.naturalHeight];
     canvas.style.width = `min(100%, ${Math.round(420 * canvas.width / canvas.height)}px)`;
     canvas.dataset.card = value.card;
-    told = summary();
     pointer = null;
   }
   refresh();
@@ -138,7 +138,7 @@ const actions = {
   clear: () => strokesOf.set(card(), []),
   everything: () => trigger('everything', {card: card()}),
   apply: () => {
-    told = summary();
+    toldOf.set(card(), summary());
     trigger('apply', {card: card(), erase: mask('erase'), restore: mask('restore')});
   },
 };

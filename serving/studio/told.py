@@ -14,6 +14,9 @@ from serving.studio.desk import SUFFIX, Card, Desk
 from sticker_studio.errors import NothingFound, StickerError
 
 STATES: Final = {"waiting": "waits", "working": "is being made", "done": "ready", "failed": "failed"}
+PLATFORMS: Final = {
+    "whatsapp": "WhatsApp", "telegram": "Telegram", "signal": "Signal", "discord": "Discord", "webp": "WebP", "png": "PNG", "svg": "SVG",
+}  # fmt: skip
 PACKS: Final = {"whatsapp": "WhatsApp", "wastickers": ".wastickers", "telegram": "Telegram", "signal": "Signal", "discord": "Discord"}
 EMPTY: Final = "<p class='empty'>Your sticker appears here.</p>"
 WAITING: Final = "<p class='empty'>Making the sticker …</p>"
