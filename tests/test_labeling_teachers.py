@@ -17,11 +17,11 @@ from labeling_batch import BATCH, Drawn, draw, local_store, make_batch
 from labeling import coco
 from labeling.cleaning import Cut
 from labeling.teachers import embedded
-from sticker_studio.saliency import grabcut
 from labeling.teachers.protocol import Teacher
 from sticker_studio import masks, params, registry, weights
 from sticker_studio.errors import ContractViolation, InputError, Unavailable
 from sticker_studio.inference import Segmentor
+from sticker_studio.saliency import grabcut
 from sticker_studio.settings import Settings
 from sticker_studio.types import CLASSES, SEGMENTORS
 

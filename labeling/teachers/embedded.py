@@ -15,10 +15,10 @@ import numpy as np
 
 from labeling import cleaning
 from labeling.cleaning import Cut, Found
-from sticker_studio.saliency import grabcut
 from sticker_studio import fusion, images, refine, registry, subjects
 from sticker_studio.errors import ContractViolation, Unavailable
 from sticker_studio.inference import Segmentor
+from sticker_studio.saliency import grabcut
 from sticker_studio.types import RGB, SEGMENTORS, Detection, Style
 
 if TYPE_CHECKING:
