@@ -47,13 +47,15 @@ LOOKS: Final = {"classifier": 2, "segmentor": 2}
 WEBP_METHOD: Final = 2
 THREADS: Final = 1
 CLIENTS: Final = 8
+CACHE_BYTES: Final = 1_000_000
+"""Of finished stickers that the service keeps at hand: full after some dozens, so that memory does not grow by it."""
 PICTURES: Final[tuple[tuple[Style, int], ...]] = (("anime", 4106), ("normal", 4103))
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 INTRODUCTION: Final = f"""# Performance
 
 Measured by `make bench ARGS=--write`: a service of its own on the factory models, over HTTP, {SIZE_WH[0]}x{SIZE_WH[1]} JPEG to WhatsApp WebP,
 beside the bare libraries in the same run (`benchmarks/serving_speed.py` says what the floor does and leaves out). Times are of a shared
-machine and move with it; the ratios are what counts.
+machine and move with it; the ratios are what counts. Every request is a new picture to the service; its cache of results holds 1 MB.
 """
 
 
@@ -142,6 +144,7 @@ def started(settings: Settings) -> Iterator[Running]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("STICKER_")}
         environment |= {"STICKER_HOME": home, "STICKER_SERVICE_PORT": str(port), "OMP_NUM_THREADS": str(THREADS)}
         environment |= {"STICKER_SERVICE_WORKERS": str(settings.service_workers), "STICKER_SERVICE_THREADS": str(settings.service_threads)}
+        environment["STICKER_CACHE_MAX_BYTES"] = str(CACHE_BYTES)
         began = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-m", "serving", "serve"], cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
