@@ -31,8 +31,8 @@ MIN_SIDE_PX: Final = 16
 """Smaller pictures are refused: nothing can be seen in them."""
 MAX_SIDE_PX: Final = 30_000
 """Longer ones are refused: OpenCV's warps end at 32,767."""
-DETAIL_SIDE_PX: Final = 2000
-"""A picture decoded at no less than this has the pixels of a 512 px sticker where the subject spans a quarter of the longer side, or more."""
+GLANCE_SIDE_PX: Final = 900
+"""A JPEG is decoded at the smallest 1/2, 1/4 or 1/8 of its size that keeps this many px, and whole where its subject would be enlarged from that."""
 SEEN_THROUGH: Final = 0.01
 """A picture has a transparency of its own where at least this share of it is see-through."""
 
@@ -75,6 +75,8 @@ class Picture:
 
     pixels: RGB
     own_alpha: Alpha | None = None
+    reduced: bool = False
+    """Decoded at a fraction of its size."""
 
     @cached_property
     def small(self) -> RGB:
@@ -131,7 +133,7 @@ class Made:
 def decode(data: bytes, *, max_bytes: int, max_pixels: int, wanted_side_px: int | None = None) -> Picture:
     """Bytes to an upright picture; transparency that matters is kept as `own_alpha`, any other is laid over white.
 
-    `wanted_side_px` (for instance `DETAIL_SIDE_PX`) lets a large JPEG decode faster at 1/2 or less, no smaller than that on its longer side.
+    `wanted_side_px` (for instance `GLANCE_SIDE_PX`) lets a large JPEG decode faster at 1/2 or less, no smaller than that on its longer side.
     Errors as `images.open_upright`; `InputError` below `MIN_SIDE_PX`, `InputTooLarge` above `MAX_SIDE_PX`.
     """
     image = images.open_upright(data, max_bytes=max_bytes, max_pixels=max_pixels, wanted_side_px=wanted_side_px)
@@ -143,7 +145,8 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int, wanted_side_px: int 
         alpha = np.asarray(image.getchannel("A"))
         if SEEN_THROUGH <= float((alpha < 128).mean()) <= 1 - subjects.MIN_SUBJECT_SHARE:
             return Picture(pixels=np.asarray(image.convert("RGB")), own_alpha=alpha.astype(np.float32) / np.float32(255))
-    return Picture(pixels=images.over_white(image))
+    reduced = wanted_side_px is not None and max(image.size) < max(images.size_of(data))
+    return Picture(pixels=images.over_white(image), reduced=reduced)
 
 
 def over_white(rgba: RGBA) -> RGB:
@@ -345,6 +348,13 @@ def sticker(picture: Picture, found: Found, look: Look, *, box_xyxy: tuple[int, 
     return composer.compose(pixels, alpha, look, caption)
 
 
+def enlarges(picture: Picture, found: Found, look: Look) -> bool:
+    """Whether the subject has fewer px in the picture than on the sticker."""
+    left, top, right, bottom = subject_box(found.probability, picture.pixels.shape[:2])
+    size_wh = composer.fit((right - left, bottom - top), composer.content_wh(look, composer.laid_out_caption(look)))
+    return size_wh[0] > right - left
+
+
 def subject_box(probability: Alpha, picture_hw: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Box of the subject in the picture's px with room for its soft edge."""
     box = masks.box_xyxy(probability >= 0.5) or (0, 0, probability.shape[1], probability.shape[0])
@@ -417,11 +427,14 @@ def make_sticker(
     *,
     strokes: Strokes | None = None,
     background: RGB | None = None,
+    whole: Callable[[], Picture] | None = None,
     timer: StageTimer = untimed,
 ) -> Made:
-    """A picture to a finished sticker file. Raises `NothingFound`, `InputError` for the caption."""
+    """A picture to a finished sticker file; `whole` decodes a reduced picture at its full size. Raises `NothingFound`, `InputError` for the caption."""
     look = look_of(options, background=background)
     found = find(picture, models, subject=options.subject, fallback=options.fallback, strokes=strokes, timer=timer)
+    if whole is not None and picture.reduced and enlarges(picture, found, look):
+        picture = whole()
     if options.layout != "sticker":
         return _made_layout(picture, found, look, options, options.layout, timer=timer)
     with timer("compose"):

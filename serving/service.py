@@ -168,9 +168,10 @@ class StickerService:
     def _swapped(self, loaded: Loaded) -> None:
         self.metrics.swapped(loaded.resolved)
 
-    def _decoded(self, data: bytes, stages: Stages) -> pipeline.Picture:
+    def _decoded(self, data: bytes, stages: Stages, *, wanted_side_px: int | None = None) -> pipeline.Picture:
+        settings = self.settings
         with stages("decode"):
-            return pipeline.decode(data, max_bytes=self.settings.upload_max_bytes, max_pixels=self.settings.upload_max_pixels)
+            return pipeline.decode(data, max_bytes=settings.upload_max_bytes, max_pixels=settings.upload_max_pixels, wanted_side_px=wanted_side_px)
 
     # --- APIs
 
@@ -203,7 +204,7 @@ class StickerService:
     def classify(self, intake: Intake) -> StyleAnswer:
         """The style of a picture: anime or normal."""
         models, stages = self.models(), Stages(self.metrics.stage)
-        picture = self._decoded(intake.file("image"), stages)
+        picture = self._decoded(intake.file("image"), stages, wanted_side_px=pipeline.LOOK_SIDE_PX)
         with stages("classify"):
             style, probability = pipeline.style_of(picture, models.for_pipeline().classifier)
         told = StyleAnswer(style=style, probability=round(probability, 6), version=models.version(CLASSIFIER))
@@ -292,8 +293,12 @@ class StickerService:
                 max_bytes=self.settings.upload_max_bytes, max_pixels=self.settings.upload_max_pixels, max_frames=self.settings.upload_max_frames
             )
             return animation.make(data, models.for_pipeline(), options, limits=limits, strokes=drawn.strokes, background=drawn.background, timer=stages)
-        picture = self._decoded(data, stages)
-        return pipeline.make_sticker(picture, models.for_pipeline(), options, strokes=drawn.strokes, background=drawn.background, timer=stages)
+        at_a_glance = options.layout == "sticker" and options.subject in ("all", "largest")  # a tap or a box may be on something small
+        picture = self._decoded(data, stages, wanted_side_px=pipeline.GLANCE_SIDE_PX if at_a_glance else None)
+        return pipeline.make_sticker(
+            picture, models.for_pipeline(), options, strokes=drawn.strokes, background=drawn.background, timer=stages,
+            whole=lambda: self._decoded(data, stages),
+        )  # fmt: skip
 
     def _make_cutout(self, data: bytes, options: Any, drawn: "Drawn", models: ModelSet, stages: Stages) -> Made:
         return pipeline.make_cutout(self._decoded(data, stages), models.for_pipeline(), options, strokes=drawn.strokes, timer=stages)

@@ -80,6 +80,11 @@ def open_upright(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = M
         raise UndecodableImage(f"expected a whole {FORMATS} picture, got: {plain(error)}; check the file opens elsewhere") from error
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height that the header of a decodable picture tells, before it is turned upright."""
+    return opened(data).size
+
+
 def _let_go(error: BaseException | None) -> None:
     """Free what the decoder's frames hold: an error lives on until the next garbage collection, with up to four times the file's bytes."""
     while error is not None:

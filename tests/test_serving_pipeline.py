@@ -206,3 +206,35 @@ def test_a_plain_sticker_keeps_the_best_quality() -> None:
     pixels = composer.compose(drawn(disc(400, 400)), disc(400, 400).astype(np.float32), Look(), None)
     assert export.to_webp_within(pixels, max_bytes=100_000).quality == 90
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(export.to_webp_lossless(pixels).data)))[..., 3], pixels[..., 3])
+
+
+def as_jpeg(pixels: RGB) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("radius", "again"), [(0.4, False), (0.12, True)], ids=["large", "small"])
+def test_a_jpeg_is_decoded_at_a_glance_and_whole_only_where_its_subject_would_be_enlarged(radius: float, again: bool) -> None:
+    truth = disc(2000, 1500, radius=radius)
+    data = as_jpeg(drawn(truth))
+    limits = {"max_bytes": 10**8, "max_pixels": 10**8}
+    glance, whole = pipeline.decode(data, **limits, wanted_side_px=pipeline.GLANCE_SIDE_PX), pipeline.decode(data, **limits)
+    assert (glance.pixels.shape, glance.reduced, whole.reduced) == ((750, 1000, 3), True, False)
+    asked: list[bool] = []
+
+    def decode_whole() -> Picture:
+        asked.append(True)
+        return whole
+
+    options = StickerOptions(platform="png")
+    made = pipeline.make_sticker(glance, models(truth), options, whole=decode_whole)
+    full = pipeline.make_sticker(whole, models(truth), options)
+    assert bool(asked) is again
+    one, other = (np.asarray(Image.open(io.BytesIO(each.exported.data)).convert("RGBA")).astype(int) for each in (made, full))
+    assert np.abs(one - other).mean() < 0.5
+
+
+def test_a_small_jpeg_is_not_reduced() -> None:
+    data = as_jpeg(drawn(disc(800, 600)))
+    assert not pipeline.decode(data, max_bytes=10**8, max_pixels=10**8, wanted_side_px=pipeline.GLANCE_SIDE_PX).reduced
