@@ -1,6 +1,7 @@
 """The Studio page in a real browser that can reach nothing but this machine, in front of a real service."""
 
 import base64
+import copy
 import io
 import json
 import os
@@ -425,6 +426,16 @@ def test_a_changed_sticker_takes_the_place_of_the_former_unless_that_was_downloa
     assert [desk.client.record(one)["options"]["caption"] for one in history] == ["two", "three"]
     desk.clear()
     assert list((tmp_path / "desks").iterdir()) == []
+
+
+def test_each_visitor_has_a_desk_of_their_own(tmp_path: Path) -> None:
+    first = Desk(StickerClient("http://127.0.0.1:9"), tmp_path / "desks")
+    first.add("red.png", b"a picture", LOOK)
+    other = copy.deepcopy(first)
+    other.add("blue.png", b"another", LOOK)
+    assert ([card.name for card in first.cards.values()], [card.name for card in other.cards.values()]) == (["red.png"], ["blue.png"])
+    first.clear()
+    assert [path.read_bytes() for path in (tmp_path / "desks").rglob("picture")] == [b"another"]
 
 
 # --- in words

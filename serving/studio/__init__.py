@@ -47,7 +47,10 @@ def run(settings: Settings, *, service_url: str) -> None:
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells addresses, and those of stickers are not for logs
     client = StickerClient(service_url, key=settings.api_keys.get_secret_value().split(",")[0].strip())
-    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    theme = gr.themes.Default(primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",  # light text on it can be read
+    )
     log.info("the Studio page on http://%s:%s calls %s", settings.service_host, settings.studio_port, service_url)
     page(client, folder / "desks").launch(
         server_name=settings.service_host, server_port=settings.studio_port, share=False, quiet=True, show_error=True, ssr_mode=False,

@@ -82,7 +82,7 @@ class Layout:
             with gr.Column(elem_id="mend"):
                 self.editor = gr.HTML(None, html_template=_asset("editor.html"), js_on_load=_asset("editor.js"), elem_id="editor")
                 self._lay_correction()
-        self._lay_pack()
+        self._lay_pack(desk)
         self._lay_history()
 
     def _lay_input(self) -> None:
@@ -117,9 +117,10 @@ class Layout:
             with gr.Row():
                 caption_at = gr.Radio(PLACES, value="auto", label="Caption's place", elem_id="caption_at")
                 caption_shape = gr.Radio(SHAPES, value="straight", label="Caption's line", elem_id="caption_shape")
-            caption_colour = self._colour("Caption's colour", none="automatic", elem_id="caption_colour")
-            outline_colour = self._colour("Outline's colour", value="#ffffff", elem_id="outline_colour")
-            background = self._colour("Background", none="transparent", elem_id="background")
+            with gr.Column(elem_id="colours"):
+                caption_colour = self._colour("Caption's colour", none="automatic", elem_id="caption_colour")
+                outline_colour = self._colour("Outline's colour", value="#ffffff", elem_id="outline_colour")
+                background = self._colour("Background", none="transparent", elem_id="background")
             outline_px = gr.Slider(0, 24, value=FORMATS["whatsapp"].outline_px, step=1, label="Outline, px", elem_id="outline_px")
             shadow = gr.Checkbox(label="Soft shadow", elem_id="shadow")
             self.same = gr.Button("Same look for all pictures", size="sm", elem_id="same")
@@ -132,9 +133,9 @@ class Layout:
         template = told.colour_field(label, none=none)
         return gr.HTML(value, html_template=template, js_on_load=_asset("colour.js"), min_width=120, elem_id=elem_id)
 
-    def _lay_pack(self) -> None:
+    def _lay_pack(self, desk: Desk) -> None:
         with gr.Accordion("Build a pack", open=False, elem_id="pack"):
-            self.pack_list = gr.HTML("", js_on_load=_asset("pack.js"), elem_id="pack_list")
+            self.pack_list = gr.HTML(told.pack_list(desk), js_on_load=_asset("pack.js"), elem_id="pack_list")
             with gr.Row():
                 self.title = gr.Textbox(label="Title", value="My stickers", max_length=128, elem_id="pack_title")
                 self.author = gr.Textbox(label="Author", value="Me", max_length=128, elem_id="pack_author")

@@ -49,7 +49,7 @@ class _Page:
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         each = {**hidden, "trigger_mode": "multiple"}  # none of these is dropped while another is under way
         in_turn: dict[str, Any] = {"concurrency_id": "pack", "concurrency_limit": 1}
-        blocks.load(self._opened, [on.desk, on.history], [on.desk, *chosen], **hidden)
+        blocks.load(self._opened, state, [on.desk, on.history, on.remembered], **hidden)
         on.pictures.upload(self._added, [*state, on.pictures, *controls.all], [*chosen, on.pictures], **hidden)
         on.camera.change(self._photographed, [*state, on.camera, *controls.all], [*chosen, on.camera], **hidden)
         gr.on([on.draw.click, on.prompt.submit], self._drawn, [*state, on.prompt, on.preset, *controls.all], [*chosen, on.drawn], **hidden)
@@ -89,8 +89,8 @@ class _Page:
 
     def _cut(self, desk: Desk, history: Sequence[str]) -> dict[Any, Any]:
         """What another cut-out of the card on view changes."""
-        card = desk.card
-        return self._seen(desk, history) | {self._on.editor: _view(desk), self._on.correction: gr.Accordion(visible=bool(card and card.strokes))}
+        view, card = _view(desk), desk.card  # first what takes its time: what is told then is of now, though other calls work on the same desk
+        return {self._on.editor: view, self._on.correction: gr.Accordion(visible=bool(card and card.strokes))} | self._seen(desk, history)
 
     def _other(self, desk: Desk, history: Sequence[str]) -> dict[Any, Any]:
         """What another card on view changes, beside the controls; a consent was for the former one."""
@@ -108,7 +108,8 @@ class _Page:
     # --- what each part does
 
     def _opened(self, desk: Desk, history: list[str]) -> dict[Any, Any]:
-        return {self._on.desk: desk} | self._all(desk, [one for one in history if _is_kept(self._client, one)])
+        ids = remembered([one for one in history if _is_kept(self._client, one)], desk)
+        return {self._on.desk: desk, self._on.history: ids, self._on.remembered: told.history(ids)}
 
     def _added(self, desk: Desk, history: list[str], files: list[str] | None, *values: Any) -> Iterator[dict[Any, Any]]:
         yield {self._on.pictures: None}
