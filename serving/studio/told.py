@@ -42,7 +42,7 @@ def sticker(card: Card | None) -> str:
     if card is None:
         return _stage(EMPTY)
     if card.problem:
-        return _stage("<p class='empty'>No sticker of this picture yet.</p>") + problem(str(card.problem)) + _ways_out(card.problem)
+        return _stage("<p class='empty'>No sticker of this picture yet.</p>") + _failure(card.problem)
     if card.answer is None or card.file is None:
         return _stage(WAITING)
     return _stage(_shown(card.file, card.answer.mime, f"Sticker of {card.name}")) + made(card.answer)
@@ -102,7 +102,7 @@ def history(ids: Sequence[str]) -> str:
 
 
 def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:] + ("" if message.endswith((".", "?", "!")) else ".")
+    return message[:1].upper() + message[1:] + ("" if message.endswith((".", "?", "!", ":")) else ".")
 
 
 def _stage(inside: str) -> str:
@@ -122,11 +122,14 @@ def _size(answer: Answer) -> str:
     return f", {width} x {height} px"
 
 
-def _ways_out(error: StickerError) -> str:
-    if not isinstance(error, NothingFound):
-        return ""
+def _failure(error: StickerError) -> str:
+    """An error, and where nothing was found the page's own ways out instead of the service's options."""
+    message, remedy = error.message_and_remedy()
+    if not isinstance(error, NothingFound) or "fallback" not in remedy:
+        return problem(str(error))
     ways = (("saliency", "Cut out what stands out"), ("whole", "Take the whole picture"))
-    return f"<div class='ways'>{''.join(f'<button type=button data-with={way}>{label}</button>' for way, label in ways)}</div>"
+    buttons = "".join(f"<button type='button' data-with='{way}'>{label}</button>" for way, label in ways)
+    return problem(f"{message}; crop the picture closer, paint over what you want with Restore, or:") + f"<div class='ways'>{buttons}</div>"
 
 
 def _card(card: Card, chosen: bool) -> str:
