@@ -277,6 +277,12 @@ def markdown(result: Mapping[str, Any], words: str = "") -> str:
         for name, some in sorted(figures["characters"].items()):
             told = " | ".join(_value(some[key]) for key in ("mean_iou", "median_iou", "boundary_f", "teacher_mean_iou"))
             lines.append(f"| {group} | {name} | {some['pictures']} | {told} |")
+    lines += [
+        "",
+        "## Refined against unrefined",
+        "",
+        "IoU and boundary F of the same detections before and after their edges are refined, by group: [edges.md](edges.md).",
+    ]
     lines += ["", "## Models", "", "| model | version | sha-256 |", "|---|---|---|"]
     lines += [f"| `{name}` | {model['version']} | `{model['sha256'][:16]}` |" for name, model in result["models"].items()]
     return "\n".join(lines) + "\n" + (f"\n{WORDS}\n\n{words}\n" if words else "")
