@@ -33,6 +33,8 @@ from sticker_studio.store import ObjectStore
 
 CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 """Chromium's own: green, with a yellow circle that turns."""
+LEFT, RIGHT, CONTROL = "\ue012", "\ue014", "\ue009"
+"""Keys, as WebDriver names them."""
 LOOK = {"caption": "", "platform": "whatsapp"}
 
 
@@ -147,14 +149,17 @@ class Visitor:
         self.waits(lambda: self.all("#sticker .stage img") and self.sticker() != than)
         return opened(self.sticker())
 
-    def draws(self, *moves: tuple[int, int]) -> None:
-        """A stroke from the picture's middle, in px of the screen."""
-        from selenium.webdriver.common.action_chains import ActionChains
+    def draws(self, *moves: tuple[int, int], by: str = "mouse") -> None:
+        """A stroke from the picture's middle by mouse or touch, in px of the screen."""
+        from selenium.webdriver.common.actions.action_builder import ActionBuilder
+        from selenium.webdriver.common.actions.pointer_input import PointerInput
 
-        chain = ActionChains(self.driver, duration=20).move_to_element(self.sees("#editor canvas")).click_and_hold()
+        actions = ActionBuilder(self.driver, mouse=PointerInput(by, by), duration=20)
+        actions.pointer_action.move_to(self.sees("#editor canvas")).pointer_down()
         for move in moves:
-            chain = chain.move_by_offset(*move)
-        chain.release().perform()
+            actions.pointer_action.move_by(*move)
+        actions.pointer_action.pointer_up()
+        actions.perform()
 
     def types_on_picture(self, *keys: str) -> None:
         self.driver.execute_script("arguments[0].focus()", self.sees("#editor canvas"))
@@ -333,7 +338,7 @@ def test_a_tap_chooses_the_subject(visitor: Visitor, page: str, picture: Path) -
     visitor.opens(page)
     visitor.brings(picture)
     visitor.waits(lambda: visitor.sees("#editor canvas").size["width"] > 100)
-    visitor.types_on_picture(*["\ue014"] * 18, " ")  # arrow right to the grey, and a tap
+    visitor.types_on_picture(*[RIGHT] * 18, " ")  # to the grey, and a tap
     assert "at that point" in visitor.reads("#sticker .problem")
     visitor.presses("[data-do=everything]")
     visitor.waits(lambda: visitor.all("#sticker .done"))
@@ -342,23 +347,25 @@ def test_a_tap_chooses_the_subject(visitor: Visitor, page: str, picture: Path) -
 # --- the mask editor
 
 
-@pytest.mark.parametrize("by", ["pointer", "keyboard"])
+@pytest.mark.parametrize("by", ["mouse", "touch", "keyboard"])
 def test_a_stroke_erases_what_it_goes_over_and_is_taken_back(visitor: Visitor, page: str, picture: Path, by: str) -> None:
     visitor.opens(page)
     visitor.brings(picture)
     visitor.waits(lambda: visitor.sees("#editor canvas").size["width"] > 100)
     whole = visitor.sticker()
     red = solid(opened(whole))
-    if by == "pointer":
-        visitor.presses("[name=tool][value=erase]")
-        visitor.draws((-40, 0), (-120, 0))
+    if by == "keyboard":
+        visitor.types_on_picture("e", "]", "]", LEFT, " ")
     else:
-        visitor.types_on_picture("e", "]", "]", "\ue012", " ", "\ue012", "\ue012", " ")
+        visitor.presses("[name=tool][value=erase]")
+        visitor.draws((-40, 0), (-120, 0), by=by)
     visitor.presses("[data-do=apply]")
-    mended = visitor.gets_another_sticker(whole)
-    assert red - solid(mended) > 2000
+    assert red - solid(visitor.gets_another_sticker(whole)) > 2000
     before = visitor.sticker()
-    visitor.presses("[data-do=clear]")
+    if by == "keyboard":
+        visitor.types_on_picture(CONTROL + "z")
+    else:
+        visitor.presses("[data-do=undo]")
     visitor.presses("[data-do=apply]")
     assert solid(visitor.gets_another_sticker(before)) == red
 
