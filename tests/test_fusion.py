@@ -95,7 +95,7 @@ def test_what_is_less_sure_than_asked_for_is_not_told() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 500, 3), (300, 5, 3)])
 def test_pictures_of_extreme_shapes_are_looked_at_from_everywhere(shape: tuple[int, int, int]) -> None:
-    looks = list(fusion.look_around(np.full(shape, 250, np.uint8), Bright([0.9] * 6), fusion.TEACHER_SHARES))
+    looks = list(fusion.look_around(np.full(shape, 250, np.uint8), Bright([0.9] * 4), fusion.TEACHER_SHARES))
     assert all(look.reach.shape == shape[:2] == look.sightings[0].probability.shape for look in looks)
 
 

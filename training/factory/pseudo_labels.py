@@ -1,6 +1,6 @@
 """Photographs without masks (`--data`): the segmentor that the training starts from looks at them several times, and what it is sure of is learned from.
 
-A noisy student (Xie et al., 2020): the labels come from six looks at the clean picture, the student then sees it once, cropped, recoloured and blurred. Where
+A noisy student (Xie et al., 2020): the labels come from four looks at the clean picture, the student then sees it once, cropped, recoloured and blurred. Where
 boxes are known (`<group>/boxes/<stem>.json`: a list of {"class", "box": [left, top, right, bottom] in 0..1}), they choose: an object whose own box is a
 known one needs no certainty of its own.
 
@@ -43,7 +43,7 @@ def write(data: Path, out: Path, segmentor: Segmentor, known: Mapping[str, Sourc
     folders = [folder for folder in data_folder.groups(data) if any(_unknown(folder))]
     for folder in folders:
         source = known[data_folder.source_name(folder)]
-        told = replace(source, what=f"{source.what}; pseudo-labels by {segmentor.card.name} {segmentor.card.version}, six looks each")
+        told = replace(source, what=f"{source.what}; pseudo-labels by {segmentor.card.name} {segmentor.card.version}, four looks each")
         for name in ("images", "objects"):
             (out / folder.name / name).mkdir(parents=True, exist_ok=True)
         atomic.write_text(out / folder.name / data_folder.SOURCE_NAME, json.dumps(asdict(told)))
