@@ -212,7 +212,7 @@ def test_a_mirrored_picture_is_labelled_as_the_picture_is():
 
 def test_what_no_look_saw_is_proposed_by_grabcut_and_left_to_a_person():
     drawn = draw(9)
-    (found,) = embedded.decide([], drawn.image)
+    (found,) = embedded.decide([], drawn.image, drawn.image)
     assert overlap(found.mask, drawn) > 0.9
     assert found.score < PARAMS.labeling.review_score
     assert found.subject_class == "object"

@@ -34,6 +34,8 @@ SHOWN_PX: Final = 448
 """Longest side of the picture that is looked at."""
 CALIBRATION: Final = ((0.0, 0.0), (0.09, 0.08), (0.13, 0.26), (0.18, 0.4), (0.25, 0.53), (0.35, 0.57), (0.45, 0.76), (0.55, 0.82), (0.65, 0.85), (1.0, 0.88))
 """Mean score of the looks to the mean IoU with the truth that such objects had on the factory's held-out pictures."""
+EDGES_PX: Final = 1024
+"""Longest side at which edges are settled, as in the service."""
 BLIND_SCORE: Final = 0.45
 """Of GrabCut's proposal where no look found anything; below every sensible `review_score`."""
 BLIND_PX: Final = 128
@@ -56,20 +58,22 @@ class EmbeddedTeacher:
         shown = images.shrink(image, max_side_px=SHOWN_PX)
         segmentors = [one for one in self._segmentors if one.card.style == style] or self._segmentors
         looks = [look for segmentor in segmentors for look in fusion.look_around(shown, segmentor, fusion.TEACHER_SHARES)]
-        found = decide(fusion.fuse(looks, min_score=fusion.TEACHER_SCORE), shown)
+        found = decide(fusion.fuse(looks, min_score=fusion.TEACHER_SCORE), shown, images.shrink(image, max_side_px=EDGES_PX))
         return cleaning.to_instances(found, pin_id=pin_id, size_wh=size_wh, teacher=self.name, version=self.version, cut=self._cut)
 
 
-def decide(objects: Sequence[Detection], image: RGB) -> list[Found]:
-    """Labels of `image` (HxWx3): what the service's rule believes, with its edges, each pixel to the object surest of it; where there is none, GrabCut's
-    proposal."""
+def decide(objects: Sequence[Detection], image: RGB, detailed: RGB) -> list[Found]:
+    """Labels of `image` (HxWx3, what the looks saw): what the service's rule believes, each pixel to the object surest of it; where there is none, GrabCut's
+    proposal. Their edges are those of `detailed`, the same picture as large as or larger, and masks have its size."""
     chosen = subjects.choose(objects, "all")
     joined = subjects.join(chosen, image.shape[:2])
     if joined is None:
         return _blind(image)
     sums, scores = zip(*CALIBRATION, strict=True)
-    cut = refine.refine(image, refine.by_colour(image, joined)) >= 0.5
-    surest = np.argmax([one.probability for one in chosen], axis=0)
+    size_wh = (detailed.shape[1], detailed.shape[0])
+    settled = np.asarray(cv2.resize(refine.by_colour(image, joined), size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+    cut = refine.refine(detailed, settled) >= 0.5
+    surest = np.argmax([cv2.resize(one.probability, size_wh, interpolation=cv2.INTER_LINEAR) for one in chosen], axis=0)
     return [
         Found(mask=cut & (surest == number), subject_class=fusion.known_class(one.subject_class), score=float(np.interp(one.score, sums, scores)))
         for number, one in enumerate(chosen)
