@@ -85,6 +85,11 @@ def page(service: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield url
 
 
+def _unfinished(path: Path) -> bool:
+    """Whether Chromium still writes it: `.org.chromium.Chromium.abc`, then `<name>.crdownload`."""
+    return path.name.startswith(".") or path.name.endswith((".crdownload", ".tmp"))
+
+
 class Visitor:
     """A person at a browser."""
 
@@ -139,7 +144,7 @@ class Visitor:
         known = set(self.folder.iterdir())
         self.waits(lambda: self.sees(css).is_enabled())
         self.presses(css)
-        return Path(self.waits(lambda: [path for path in set(self.folder.iterdir()) - known if not path.name.endswith((".crdownload", ".tmp"))])[0])
+        return Path(self.waits(lambda: [path for path in set(self.folder.iterdir()) - known if not _unfinished(path)])[0])
 
     def sticker(self) -> str:
         """Address of the sticker on view."""
