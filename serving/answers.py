@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -24,12 +24,9 @@ class Stages:
         self._also = also
         self.seconds: dict[str, float] = {}
 
-    def __call__(self, stage: str) -> AbstractContextManager[object]:
-        """Time one stage; stages of one name add up."""
-        return self._timed(stage)
-
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time one stage; stages of one name add up."""
         started = perf_counter()
         try:
             with self._also(stage):

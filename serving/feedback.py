@@ -5,7 +5,6 @@ nothing. The service keeps no picture otherwise, so a caller who consents sends 
 """
 
 import hashlib
-import io
 import time
 from typing import Any, Final
 
@@ -34,7 +33,7 @@ def keep(store: ObjectStore, kept: Kept, options: FeedbackOptions, *, mask: byte
         "id": feedback_id, "sticker": kept.id, "verdict": options.verdict or "corrected", "consent": options.consent, "at": now, "made_by": dict(kept.facts),
     }  # fmt: skip
     if drawn is not None:
-        said["mask"] = store.put(f"{folder}/mask.png", _png(drawn))
+        said["mask"] = store.put(f"{folder}/mask.png", images.encode_png(np.where(drawn, 255, 0).astype(np.uint8)))
     if image is not None:
         said["picture"] = store.put(*_picture_file(folder, image))
     store.put_json(f"{folder}/feedback.json", said)
@@ -69,12 +68,6 @@ def coverage(data: bytes, *, max_pixels: int) -> np.ndarray[tuple[int, int], np.
     image = images.open_upright(data, max_pixels=max_pixels)
     channel = image.getchannel("A") if image.mode == "RGBA" else image.convert("L")
     return np.asarray(channel, np.float32) / np.float32(255)
-
-
-def _png(mask: Mask) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _picture_file(folder: str, image: Image.Image) -> tuple[str, bytes]:

@@ -1,6 +1,7 @@
 """The requests that the service's APIs take, as BentoML reads and documents them."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -17,7 +18,7 @@ from serving.packs import PackOptions, StickerWords
 from serving.reading import Accepted
 from sticker_studio.errors import StickerError
 from sticker_studio.fetch import allow_list
-from sticker_studio.settings import Settings
+from sticker_studio.settings import Settings, listed
 from sticker_studio.types import Style
 
 Picture = Annotated[Path, Field(description="the picture: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF; or send its web address as `url`")]
@@ -46,7 +47,7 @@ class Form(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML ships no type
         settings = _settings()
         accepted = cls.accepted
         if accepted.many:
-            accepted = Accepted(once=accepted.once, many=accepted.many, max_many=settings.upload_max_pictures, url=accepted.url)
+            accepted = replace(accepted, max_many=settings.upload_max_pictures)
         read: Any
         try:
             read = await reading.read(request, accepted, cls.options_type, max_bytes=settings.upload_max_bytes, allow=allow_list(settings.fetch_allow))
@@ -106,7 +107,7 @@ def _listed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if not value.lstrip().startswith("["):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        return listed(value)
     try:
         return json.loads(value)
     except ValueError as error:

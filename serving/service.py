@@ -37,7 +37,7 @@ from serving.reading import Intake
 from serving.records import Item, Job, Kept, Records
 from sticker_studio import images, params, safety
 from sticker_studio.errors import InputError, NothingFound, StickerError, Unavailable
-from sticker_studio.settings import Settings
+from sticker_studio.settings import Settings, listed
 from sticker_studio.store import ObjectStore
 from sticker_studio.types import CLASSIFIER, RGB
 
@@ -99,10 +99,6 @@ def _count(endpoint: str, code: int, seconds: float) -> None:
         _Running.service.metrics.request(endpoint, code, seconds)
 
 
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 class _EdgedService(bentoml.Service):  # type: ignore[misc]  # BentoML ships no types
     """A BentoML service with `Edge` outermost (`Service.add_asgi_middleware` would put it inside the traffic limits and metrics), and with its
     processes, threads and limits taken from the settings when it starts rather than when it is imported."""
@@ -117,12 +113,12 @@ class _EdgedService(bentoml.Service):  # type: ignore[misc]  # BentoML ships no 
     def to_asgi(self, is_main: bool = True) -> App:
         """The whole ASGI app."""
         settings = Settings.from_env()
-        gate = Gate(_listed(settings.api_keys.get_secret_value()), per_minute=settings.rate_per_minute)
+        gate = Gate(listed(settings.api_keys.get_secret_value()), per_minute=settings.rate_per_minute)
         edge = Edge(super().to_asgi(is_main=is_main), max_body_bytes=settings.upload_max_bytes, gate=gate, on_done=_count)
         if not settings.cors_origins:
             return edge
         methods, headers = ["GET", "POST", "DELETE"], ["Authorization", "X-Api-Key", "Content-Type"]
-        return CORSMiddleware(edge, allow_origins=_listed(settings.cors_origins), allow_methods=methods, allow_headers=headers, expose_headers=EXPOSED)
+        return CORSMiddleware(edge, allow_origins=listed(settings.cors_origins), allow_methods=methods, allow_headers=headers, expose_headers=EXPOSED)
 
 
 @bentoml.asgi_app(pages.pages(current_service), path="/", name="pages")
@@ -307,7 +303,8 @@ class StickerService:
         """Make a file, or take it from the cache, keep it, and answer it as bytes with headers or as JSON."""
         models, stages = self.models(), Stages(self.metrics.stage)
         data = intake.file("image")
-        known = _fingerprint(endpoint, intake, models)
+        picture_sha256 = hashlib.sha256(data).hexdigest()
+        known = _fingerprint(endpoint, intake, models, picture_sha256)
         done = None if intake.fresh else self._cached(known)
         cached = done is not None
         if done is None:
@@ -315,7 +312,7 @@ class StickerService:
             done = answers.finished(made, models, outlines=intake.wants_json)
             self._remember(known, done)
         keeps = endpoint == "/sticker" and self.settings.sticker_ttl_s > 0
-        kept = self._kept_if_possible(done, data, intake.options, stages) if keeps else None
+        kept = self._kept_if_possible(done, picture_sha256, intake.options, stages) if keeps else None
         self.metrics.made(endpoint, done.facts, cached=cached)
         headers = answers.headers(done.facts, stages, kept=kept, cached=cached)
         if intake.wants_json:
@@ -328,16 +325,16 @@ class StickerService:
         backdrop = intake.files.get("background_picture")
         return Drawn(strokes=Strokes(**masks) if masks else None, background=None if backdrop is None else images.decode_rgb(backdrop, max_pixels=most))
 
-    def _keep(self, done: Finished, picture: bytes, options: BaseModel, stages: Stages) -> Kept:
+    def _keep(self, done: Finished, picture_sha256: str, options: BaseModel, stages: Stages) -> Kept:
         """Keep a finished sticker; of its picture only the hash."""
-        facts = {**done.facts, "options": options.model_dump(mode="json"), "picture_sha256": hashlib.sha256(picture).hexdigest()}
+        facts = {**done.facts, "options": options.model_dump(mode="json"), "picture_sha256": picture_sha256}
         with stages("keep"):
             return self.records.keep(done.exported.data, done.exported.mime, facts)
 
-    def _kept_if_possible(self, done: Finished, picture: bytes, options: BaseModel, stages: Stages) -> Kept | None:
+    def _kept_if_possible(self, done: Finished, picture_sha256: str, options: BaseModel, stages: Stages) -> Kept | None:
         """As `_keep`; where the records or the store do not answer, the sticker is given out all the same, without an id."""
         try:
-            return self._keep(done, picture, options, stages)
+            return self._keep(done, picture_sha256, options, stages)
         except (Unavailable, OSError) as error:
             self.metrics.not_kept()
             log.warning("a sticker is not kept: %s", error)
@@ -378,7 +375,8 @@ class StickerService:
         models, stages = self.models(), Stages(self.metrics.stage)
         done = answers.finished(self._make_sticker(data, options, Drawn(), models, stages), models, outlines=False)
         self.metrics.made(endpoint, done.facts, cached=False)
-        return self._keep(replace(done, facts={**done.facts, **(made_by or {})}), data, options, stages).id
+        told = replace(done, facts={**done.facts, **(made_by or {})})
+        return self._keep(told, hashlib.sha256(data).hexdigest(), options, stages).id
 
 
 def _known(facts: Mapping[str, Any], caption: str) -> StickerWords:
@@ -396,10 +394,11 @@ def _as_download(file_name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file_name)}"}
 
 
-def _fingerprint(endpoint: str, intake: Intake, models: ModelSet) -> str:
+def _fingerprint(endpoint: str, intake: Intake, models: ModelSet, picture_sha256: str) -> str:
     """The same picture, strokes, options and models give the same file."""
     digest = hashlib.sha256(f"{endpoint} {intake.wants_json} {intake.options!r} {[loaded.sha256 for loaded in models.by_name.values()]}".encode())
-    for name in sorted(intake.files):
+    digest.update(picture_sha256.encode())
+    for name in sorted(set(intake.files) - {"image"}):
         digest.update(f"{name} {len(intake.files[name])} ".encode())
         digest.update(intake.files[name])
     return digest.hexdigest()

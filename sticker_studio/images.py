@@ -332,7 +332,7 @@ def shrink(image: RGB, *, max_side_px: int) -> RGB:
 
 
 def encode_png(pixels: RGB | RGBA) -> bytes:
-    """HxWx3 or HxWx4 uint8 to PNG bytes."""
+    """HxW, HxWx3 or HxWx4 uint8 to PNG bytes."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()

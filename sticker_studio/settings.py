@@ -15,6 +15,11 @@ from sticker_studio.errors import InputError
 PREFIX = "STICKER_"
 
 
+def listed(text: str) -> list[str]:
+    """The parts of a comma separated text, without spaces around them and without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 class Settings(BaseModel):
     """Where this installation keeps and reaches things."""
 

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -124,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class Provider(ThreadingHTTPServer):
+class Provider(ThreadingHTTPServer, ABC):
     """A server of which a test reads `seen` (request line, fields, headers) and fills `script`: answers by path, or "*" for any."""
 
     daemon_threads = True
@@ -154,13 +155,13 @@ class Provider(ThreadingHTTPServer):
         """The request lines so far that begin so."""
         return [line for line, _, _ in self.seen if line.startswith(start)]
 
+    @abstractmethod
     def read(self, handler: Handler, body: bytes) -> dict[str, Any]:
         """The fields of a request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def normally(self, handler: Handler) -> None:
         """What the documentation says."""
-        raise NotImplementedError
 
     def handle_error(self, *_: object) -> None:
         """A client that leaves early, as these tests want it to, is no news."""

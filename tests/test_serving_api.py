@@ -21,6 +21,7 @@ from serving_toys import fill_cache
 from test_serving_service import ROOT, encoded, opened, post, refusal, running, scene
 
 from serving import pack_check
+from serving.edge import Gate
 from sticker_studio.store import ObjectStore
 
 KEY = "a-key-of-the-operator"
@@ -302,6 +303,23 @@ def test_only_who_has_a_key_may_send_pictures(guarded: str) -> None:
     for headers in ({"x-api-key": "another"}, {"authorization": "Bearer another"}):
         assert httpx.post(f"{guarded}/classify", files={"image": ("p", PICTURE)}, headers=headers, timeout=60).status_code == 200
     assert httpx.get(f"{guarded}/models").status_code == 200
+
+
+def test_a_bucket_of_six_a_minute_fills_by_one_every_ten_seconds_for_each_caller() -> None:
+    now = [100.0]
+    gate = Gate([KEY, "another"], per_minute=6, clock=lambda: now[0])
+
+    def refused_for_s(key: str) -> int | None:
+        refusal = gate.refuses({"headers": [(b"x-api-key", key.encode())]})
+        return None if refusal is None else int(dict(refusal.headers)[b"retry-after"])
+
+    assert [refused_for_s(KEY) for _ in range(7)] == [None] * 6 + [10]
+    now[0] += 7.5
+    assert refused_for_s(KEY) == 3
+    now[0] += 2.5
+    assert [refused_for_s(KEY), refused_for_s(KEY), refused_for_s("another")] == [None, 10, None]
+    now[0] += 3600
+    assert [refused_for_s(KEY) for _ in range(7)] == [None] * 6 + [10]
 
 
 def test_a_caller_over_its_rate_is_told_when_to_come_back_and_others_are_not_held_up(guarded: str) -> None:
