@@ -144,7 +144,15 @@ class Visitor:
         known = set(self.folder.iterdir())
         self.waits(lambda: self.sees(css).is_enabled())
         self.presses(css)
-        return Path(self.waits(lambda: [path for path in set(self.folder.iterdir()) - known if not _unfinished(path)])[0])
+        return Path(self.waits(lambda: self._whole(set(self.folder.iterdir()) - known)))
+
+    @staticmethod
+    def _whole(new: set[Path]) -> Path | None:
+        """The new file, once Chromium has put it in place of the empty one that holds its name."""
+        if len(new) != 1 or any(_unfinished(path) for path in new):
+            return None
+        (path,) = new
+        return path if path.stat().st_size else None
 
     def sticker(self) -> str:
         """Address of the sticker on view."""
